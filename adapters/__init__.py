@@ -1,0 +1,1 @@
+"""Everything that touches the world, and the composition root that ties it to the domain."""

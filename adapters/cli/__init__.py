@@ -1,0 +1,1 @@
+"""The command ``atesta``: one file a command, over the composition root."""

@@ -1,0 +1,128 @@
+"""``atesta backup``: back machines up, and verify the new points when policy or the caller says so."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from adapters.cli.presentation import cleaned, human_seconds, human_size, print_error, print_json
+from adapters.cli.progress import TerminalProgress
+from adapters.cli.session import Session, session_of, told
+from adapters.cli.verify import VERDICT_NOT_BOOTED, verify_points
+from adapters.composition import Atesta
+from domain.errors import AtestaError
+from domain.model.machines import Machine
+from domain.model.verdicts import VerdictWord
+from domain.workflows.backup import BackupSummary
+from domain.workflows.selection import select_machines, select_point
+from domain.workflows.vault import Vault
+
+SOME_FAILED = 9
+
+
+def run(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Names, ids or patterns; all machines when none.")] = None,
+    verify: Annotated[
+        bool | None, typer.Option("--verify/--no-verify", help="Boot each new point in the lab; see [backup] verify.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be backed up.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Back up machines: read what is allocated, store what is new, commit one restore point each."""
+    session = session_of(context)
+    with told(session):
+        atesta = session.atesta()
+        machines = select_machines(atesta.source.machines(), names or [])
+        if dry_run:
+            _print_dry_run(session, machines, json=json)
+            return
+        vault = session.vault(atesta)
+        summaries, failures = _back_up_all(session, atesta, vault, machines)
+        if json:
+            print_json([_described(summary) for summary in summaries])
+        else:
+            for summary in summaries:
+                _print_summary(session, summary)
+        exit_code = 0
+        if atesta.configuration.content.backup.verify if verify is None else verify:
+            points = [
+                select_point(atesta.catalog.points(summary.machine.machine_id), summary.point_id.hex)
+                for summary in summaries
+            ]
+            outcomes = verify_points(session, atesta, vault, points, quiet=json)
+            if any(outcome.verdict.word is not VerdictWord.BOOTED for outcome in outcomes):
+                exit_code = VERDICT_NOT_BOOTED
+        elif summaries and not json:
+            session.out.print(f"Next: `atesta verify {summaries[-1].point_id.hex[:8]}` proves that it boots.")
+        if failures:
+            exit_code = failures[0].exit_code if not summaries else SOME_FAILED
+        if exit_code:
+            raise typer.Exit(exit_code)
+
+
+def _back_up_all(
+    session: Session, atesta: Atesta, vault: Vault, machines: tuple[Machine, ...]
+) -> tuple[list[BackupSummary], list[AtestaError]]:
+    summaries: list[BackupSummary] = []
+    failures: list[AtestaError] = []
+    with TerminalProgress(session.err) as progress:
+        workflow = atesta.backup_workflow(vault, progress)
+        for machine in machines:
+            try:
+                summaries.append(workflow.back_up(atesta.source, machine))
+            except AtestaError as error:
+                failures.append(error)
+                session.err.print(Text(f"{cleaned(machine.name)} was not backed up."))
+                print_error(session.err, error)
+    return summaries, failures
+
+
+def _print_summary(session: Session, summary: BackupSummary) -> None:
+    rate = summary.read_bytes / summary.seconds if summary.seconds > 0 else 0.0
+    rows = (
+        ("read", f"{human_size(summary.read_bytes)} of {human_size(summary.size_bytes)} virtual"),
+        ("new", f"{human_size(summary.new_bytes)}, compressed to {human_size(summary.stored_bytes)}"),
+        ("deduplicated", human_size(summary.duplicate_bytes)),
+        ("zero", human_size(summary.zero_bytes)),
+        ("excluded", f"{human_size(summary.excluded_bytes)} of swap"),
+        ("time", f"{human_seconds(summary.seconds)}, {human_size(rate)}/s"),
+        ("consistency", summary.consistency.value),
+        ("kind", f"{summary.kind}: {summary.cause}"),
+    )
+    out = session.out
+    out.print(
+        Text.assemble(
+            (cleaned(summary.machine.name), "bold"), " is backed up as ", (summary.point_id.hex[:8], "bold green")
+        )
+    )
+    for label, value in rows:
+        out.print(Text(f"  {label:<13} {value}"))
+    for remark in summary.remarks:
+        out.print(Text(f"  note          {cleaned(remark)}"))
+
+
+def _print_dry_run(session: Session, machines: tuple[Machine, ...], *, json: bool) -> None:
+    if json:
+        print_json([{"id": machine.machine_id, "name": machine.name} for machine in machines])
+        return
+    for machine in machines:
+        size = sum(disk.size_bytes for disk in machine.disks)
+        session.out.print(
+            Text(f"Would back up {cleaned(machine.name)}: {len(machine.disks)} disks, {human_size(size)} virtual.")
+        )
+
+
+def _described(summary: BackupSummary) -> dict[str, object]:
+    described = asdict(summary)
+    machine = described.pop("machine")
+    return {
+        **described,
+        "point_id": summary.point_id.hex,
+        "backup_id": summary.backup_id.hex,
+        "machine": machine["name"],
+        "machine_id": machine["machine_id"],
+    }

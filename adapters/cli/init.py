@@ -1,0 +1,89 @@
+"""``atesta init``: make a repository and its configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from adapters.cli.passphrase import new_passphrase
+from adapters.cli.presentation import cleaned
+from adapters.cli.session import session_of, told
+from adapters.composition import Atesta
+from adapters.configuration import FILE_NAME, initial_text, load_configuration
+from domain.errors import BadInputError, EnvironmentTroubleError
+
+
+def run(
+    context: typer.Context,
+    repository: Annotated[Path, typer.Argument(help="The folder to make the repository in.")] = Path("repository"),
+    exports: Annotated[
+        list[Path] | None,
+        typer.Option("--exports", "-e", help="A folder of exported machines or loose disks; may be repeated."),
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="A file, readable by its owner only, whose first line is the passphrase.")
+    ] = None,
+) -> None:
+    """Make a repository and a commented atesta.toml, and print the recovery key once.
+
+    The passphrase comes from ATESTA_PASSPHRASE, from --passphrase-file or from a prompt.
+    """
+    session = session_of(context)
+    with told(session):
+        file = session.configuration_file or Path(FILE_NAME)
+        if file.exists():
+            raise BadInputError(
+                "There is a configuration already.", where=str(file), next_step="Use it, or name another with --config."
+            )
+        passphrase = new_passphrase(passphrase_file)
+        text = initial_text(
+            _relative(repository, file), tuple(_relative(folder, file) for folder in exports or [Path("exports")])
+        )
+        if passphrase_file:
+            text = text.replace(
+                '# passphrase_file = "/etc/atesta/passphrase"',
+                f'passphrase_file = "{_relative(passphrase_file, file)}"',
+            )
+        _write(file, text)
+        try:
+            recovery_key = Atesta(load_configuration(file)).create(passphrase)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+        out = session.out
+        out.print(Text(cleaned(f"Repository made in {repository}, configuration in {file}.")))
+        out.print()
+        out.print(Text("Recovery key (shown this once; write it down and keep it away from this machine):"))
+        out.print(Text(f"    {recovery_key}", style="bold"), soft_wrap=True)
+        out.print()
+        out.print(
+            Text(
+                "It opens the repository like the passphrase does. Without both, nobody can read the backups again: "
+                "not you, not the makers of Atesta."
+            )
+        )
+        out.print(Text("Next: `atesta machines` shows what would be backed up."))
+
+
+def _relative(path: Path, file: Path) -> str:
+    """A path as it stands in the configuration: from the folder of the file."""
+    if path.is_absolute():
+        return str(path)
+    return os.path.relpath(path.absolute(), file.absolute().parent)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        raise EnvironmentTroubleError(
+            f"The configuration cannot be written: {error.strerror}.",
+            where=str(file),
+            next_step="Choose another folder.",
+        ) from error

@@ -1,0 +1,65 @@
+"""The entry point: options of all commands, and the list of commands."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adapters.cli import backup, events, init, machines, outbox, points, rebuild, restore, status, verify
+from adapters.cli.session import Session
+from adapters.configuration import ENVIRONMENT_VARIABLE
+
+_EPILOG = (
+    "Exit codes: 0 done; 1 unexpected fault; 2 wrong usage; 3 bad input or configuration; 4 damaged data; "
+    "5 trouble with this machine (disk full, permission, missing program); 6 busy, try again; 7 wrong key; "
+    "8 a verification did not end with BOOTED; 9 some of several machines failed; 130 interrupted."
+)
+
+app = typer.Typer(
+    name="atesta",
+    help="Back up Hyper-V virtual machines and prove that each restore point boots.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"atesta {importlib.metadata.version('atesta')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", envvar=ENVIRONMENT_VARIABLE, help="The configuration; ./atesta.toml when not given."
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that all commands share."""
+    context.obj = Session(configuration_file=config, out=Console(), err=Console(stderr=True))
+
+
+for command in (init, machines, backup, points, restore, verify, events, status, outbox, rebuild):
+    app.command(command.__name__.rpartition(".")[2])(command.run)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Where the passphrase comes from: the environment, a file, or a prompt. Never the command line."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from pathlib import Path
+
+from adapters.secret_files import secret_from_file
+from domain.errors import BadInputError
+
+ENVIRONMENT_VARIABLE = "ATESTA_PASSPHRASE"
+_LENGTH_MIN = 8
+
+
+def existing_passphrase(file: Path | None) -> str:
+    """The passphrase of an existing repository. Raises BadInputError when there is no way to get it."""
+    found = _given(file)
+    if found is not None:
+        return found
+    return _prompted("Passphrase of the repository: ")
+
+
+def new_passphrase(file: Path | None) -> str:
+    """The passphrase for a new repository, typed twice when it is typed. Raises BadInputError when it is too short."""
+    found = _given(file)
+    if found is None:
+        found = _prompted("Passphrase for the new repository: ")
+        if _prompted("Once more: ") != found:
+            raise BadInputError("The two passphrases differ.", next_step="Run the command again.")
+    if len(found) < _LENGTH_MIN:
+        raise BadInputError(
+            f"The passphrase is shorter than {_LENGTH_MIN} characters.", next_step="Choose one that cannot be guessed."
+        )
+    return found
+
+
+def _given(file: Path | None) -> str | None:
+    from_environment = os.environ.get(ENVIRONMENT_VARIABLE)
+    if from_environment:
+        return from_environment
+    return secret_from_file(file, "passphrase") if file else None
+
+
+def _prompted(text: str) -> str:
+    if not sys.stdin.isatty():
+        raise BadInputError(
+            "The passphrase is not known, and there is no terminal to ask.",
+            next_step=f"Set {ENVIRONMENT_VARIABLE}, or passphrase_file in atesta.toml.",
+        )
+    return getpass.getpass(text)

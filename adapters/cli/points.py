@@ -1,0 +1,87 @@
+"""``atesta points``: the restore points."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from adapters.cli.presentation import human_age, human_size, human_time, print_json, print_table
+from adapters.cli.session import session_of, told
+from domain.ports.catalog import RestorePoint
+from domain.workflows.selection import select_machines
+
+_STYLES = {"BOOTED": "green", "FAILED": "bold red", "UNDECIDED": "yellow"}
+
+
+def run(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Only this machine; a name, an id or a pattern.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the restore points, oldest first. Every one is a full: it restores without any other."""
+    session = session_of(context)
+    with told(session):
+        atesta = session.atesta()
+        catalog = atesta.catalog
+        catalog.catch_up()
+        chosen = {machine.machine_id for machine in select_machines(catalog.machines(), [name] if name else [])}
+        points = [point for point in catalog.points() if point.machine_id in chosen]
+        if json:
+            print_json([_described(point) for point in points])
+            return
+        now = atesta.clock.now()
+        print_table(
+            session.out,
+            ("ID", "MACHINE", "TAKEN", "AGE", "KIND", "SIZE>", "NEW>", "STORED>", "CONSISTENCY", "VERDICT"),
+            (
+                (
+                    point.short_id,
+                    point.machine.name,
+                    human_time(point.taken_at),
+                    human_age(point.taken_at, now),
+                    point.kind,
+                    human_size(point.size_bytes),
+                    human_size(point.new_bytes),
+                    human_size(point.stored_bytes),
+                    point.consistency,
+                    verdict_text(point),
+                )
+                for point in points
+            ),
+        )
+        if not points:
+            session.err.print("No restore points yet. `atesta backup` makes the first.")
+
+
+def verdict_text(point: RestorePoint) -> Text:
+    """The verdict's word in its colour."""
+    word = point.word or "not verified"
+    return Text(word, style=_STYLES.get(word, "dim"))
+
+
+def _described(point: RestorePoint) -> dict[str, object]:
+    return {
+        "id": point.point_id.hex,
+        "short_id": point.short_id,
+        "sequence": point.sequence,
+        "machine_id": point.machine_id,
+        "machine": point.machine.name,
+        "taken_at": point.taken_at,
+        "kind": point.kind,
+        "cause": point.cause,
+        "consistency": point.consistency,
+        "size_bytes": point.size_bytes,
+        "read_bytes": point.read_bytes,
+        "new_bytes": point.new_bytes,
+        "stored_bytes": point.stored_bytes,
+        "excluded_bytes": point.excluded_bytes,
+        "seconds": point.seconds,
+        "disks": [
+            {"number": disk.number, "id": disk.disk_id, "size_bytes": disk.size_bytes, "root": disk.root}
+            for disk in point.disks
+        ],
+        "verdict": point.word,
+        "grade": point.grade.name.lower() if point.grade is not None else None,
+    }

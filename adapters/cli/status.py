@@ -1,0 +1,74 @@
+"""``atesta status``: how the repository is, on one screen."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from adapters.cli.points import verdict_text
+from adapters.cli.presentation import cleaned, human_age, human_size, print_json, print_table
+from adapters.cli.session import session_of, told
+from domain.ports.mail import MailState
+
+
+def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the sums of the repository, each machine's latest point and verdict, what runs, and waiting mails."""
+    session = session_of(context)
+    with told(session):
+        atesta = session.atesta()
+        catalog = atesta.catalog
+        catalog.catch_up()
+        figures = catalog.figures()
+        points = {point.machine_id: point for point in catalog.points()}
+        running = catalog.runs(state="running")
+        waiting = [mail for mail in atesta.outbox.queued() if mail.state in (MailState.WAITING, MailState.SENDING)]
+        if json:
+            print_json(
+                {
+                    "repository": str(atesta.configuration.repository_folder),
+                    "machines": figures.machines,
+                    "points": figures.points,
+                    "points_verified": figures.points_verified,
+                    "packs": figures.packs,
+                    "chunks": figures.chunks,
+                    "stored_bytes": figures.stored_bytes,
+                    "events": figures.events,
+                    "runs_failed": figures.runs_failed,
+                    "running": [run.machine_name for run in running],
+                    "mails_waiting": len(waiting),
+                    "latest": [
+                        {
+                            "machine": point.machine.name,
+                            "point_id": point.point_id.hex,
+                            "taken_at": point.taken_at,
+                            "verdict": point.word,
+                        }
+                        for point in points.values()
+                    ],
+                }
+            )
+            return
+        out = session.out
+        out.print(Text(f"Repository {atesta.configuration.repository_folder}"), soft_wrap=True)
+        out.print(
+            Text(
+                f"{figures.points} points of {figures.machines} machines ({figures.points_verified} verified), "
+                f"{human_size(figures.stored_bytes)} in {figures.packs} packs, {figures.chunks} chunks, "
+                f"{figures.events} events"
+            )
+        )
+        now = atesta.clock.now()
+        print_table(
+            out,
+            ("MACHINE", "LATEST", "AGE", "VERDICT"),
+            (
+                (point.machine.name, point.short_id, human_age(point.taken_at, now), verdict_text(point))
+                for point in sorted(points.values(), key=lambda point: point.machine.name)
+            ),
+        )
+        for run_ in running:
+            out.print(Text(f"Running or interrupted: {cleaned(run_.machine_name)}, {human_age(run_.started_at, now)}"))
+        if waiting:
+            out.print(f"{len(waiting)} mails wait; `atesta outbox` delivers them.")

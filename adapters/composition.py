@@ -1,0 +1,238 @@
+"""The composition root: which adapter stands behind which port, for one configuration. Made lazily."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from uuid import uuid4
+
+from adapters.clock import SystemClock
+from adapters.configuration import LoadedConfiguration, parse_size
+from adapters.disks.disk_files import DiskFiles
+from adapters.disks.writing.create_image import create_image
+from adapters.eventstore.catalog import SQLiteCatalog
+from adapters.eventstore.chunk_index import SQLiteChunkIndex
+from adapters.eventstore.event_log import SQLiteEventLog
+from adapters.eventstore.rebuild import ProjectionName, rebuild
+from adapters.exports.exported_machines import ExportedMachines
+from adapters.guests.outside import OutsideGuestFileSystems
+from adapters.labs.picture_archive import FolderPictureArchive
+from adapters.labs.qemu import QemuLab
+from adapters.labs.workbench import FolderWorkbench
+from adapters.locks import FileMachineLocks
+from adapters.mail.folder_transport import FolderTransport
+from adapters.mail.outbox import FolderOutbox
+from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
+from adapters.reading.tesseract import TesseractReader
+from adapters.restore_folder import RestoredFolder, restore_to_folder
+from adapters.secret_files import smtp_password
+from adapters.stores.folder import FolderPackStore
+from domain.content.chunking import ChunkingParameters
+from domain.events.repository import RepositoryCreated
+from domain.events.restore_point import StoredDisk
+from domain.ports.catalog import RestorePoint
+from domain.ports.disks import DiskImageWriter, ImageFormat
+from domain.ports.mail import MailTransport
+from domain.ports.progress import Progress
+from domain.workflows.backup import BackupSettings, BackupWorkflow
+from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.mailing import DeliverySummary
+from domain.workflows.report_delivery import deliver_reports
+from domain.workflows.vault import FORMAT_VERSION, Vault, create_vault, describe, open_vault
+from verification.verify_point import VerificationSettings, VerificationWorkflow
+
+
+class Atesta:
+    """The program, put together for one configuration."""
+
+    def __init__(self, configuration: LoadedConfiguration) -> None:
+        self.configuration = configuration
+        self.clock = SystemClock()
+        self.store = FolderPackStore(configuration.repository_folder)
+
+    @cached_property
+    def source(self) -> ExportedMachines:
+        """The machines that can be backed up."""
+        folders = [self.configuration.path(folder) for folder in self.configuration.content.sources.exports]
+        disk_files = DiskFiles(folders)
+        return ExportedMachines(folders, disk_files, disk_files.parent_of)
+
+    @cached_property
+    def log(self) -> SQLiteEventLog:
+        """The event store. Raises BadInputError when there is no repository."""
+        describe(self.store)
+        return SQLiteEventLog(self._state("events.sqlite"))
+
+    @cached_property
+    def index(self) -> SQLiteChunkIndex:
+        """Where each chunk is."""
+        return SQLiteChunkIndex(self._index_path, self.log)
+
+    @cached_property
+    def catalog(self) -> SQLiteCatalog:
+        """Machines, points, runs, verifications."""
+        return SQLiteCatalog(self._catalog_path, self.log)
+
+    @cached_property
+    def outbox(self) -> FolderOutbox:
+        """The mails that wait."""
+        return FolderOutbox(self._state("outbox"))
+
+    def create(self, passphrase: str) -> str:
+        """Make the repository and record it; returns the recovery key."""
+        chunking = ChunkingParameters()
+        vault, recovery_key = create_vault(self.store, passphrase, chunking, os.urandom)
+        self.log.append(
+            [
+                RepositoryCreated(
+                    originator_id=uuid4(),
+                    originator_version=1,
+                    at=self.clock.now(),
+                    repository_id=vault.repository_id,
+                    format_version=FORMAT_VERSION,
+                    segment_bytes=chunking.segment_bytes,
+                    chunk_bytes_min=chunking.chunk_bytes_min,
+                    chunk_bytes_average=chunking.chunk_bytes_average,
+                    chunk_bytes_max=chunking.chunk_bytes_max,
+                )
+            ]
+        )
+        return recovery_key
+
+    def open_vault(self, secret: str) -> Vault:
+        """Open the repository with its passphrase or recovery key."""
+        return open_vault(self.store, secret, os.urandom)
+
+    def backup_workflow(self, vault: Vault, progress: Progress) -> BackupWorkflow:
+        """What backs machines up."""
+        return BackupWorkflow(
+            vault=vault,
+            log=self.log,
+            index=self.index,
+            catalog=self.catalog,
+            locks=FileMachineLocks(self._state("locks")),
+            guests=OutsideGuestFileSystems(),
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+            settings=BackupSettings(
+                exclude_swap=self.configuration.content.backup.exclude_swap, workers=self.configuration.workers
+            ),
+        )
+
+    def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
+        """What verifies restore points."""
+        content = self.configuration.content
+        lab_folder = self.configuration.lab_folder
+        return VerificationWorkflow(
+            reader=self.reader(vault),
+            log=self.log,
+            guests=OutsideGuestFileSystems(),
+            lab=QemuLab(lab_folder),
+            workbench=FolderWorkbench(lab_folder, _new_raw_image, DiskFiles([lab_folder])),
+            console_reader=TesseractReader(),
+            pictures=FolderPictureArchive(self._state("pictures")),
+            outbox=self.outbox,
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+            settings=VerificationSettings(
+                memory_bytes_max=parse_size(content.lab.memory),
+                processors_max=content.lab.processors,
+                seconds_max=content.lab.minutes_max * 60,
+                workers=self.configuration.workers,
+                repository_name=self.configuration.repository_folder.name,
+                sender=content.mail.sender,
+                recipients=content.mail.recipients,
+                redact=content.mail.redact,
+            ),
+        )
+
+    def reader(self, vault: Vault) -> ChunkReader:
+        """What reads chunks back."""
+        self.index.catch_up()
+        return ChunkReader(vault, self.index)
+
+    def restore_to_folder(
+        self,
+        vault: Vault,
+        point: RestorePoint,
+        disks: Sequence[StoredDisk],
+        target: Path,
+        image_format: ImageFormat,
+        progress: Progress,
+        *,
+        overwrite: bool,
+    ) -> RestoredFolder:
+        """Restore a point into a folder."""
+        return restore_to_folder(
+            self.reader(vault),
+            _new_image,
+            point,
+            disks,
+            target,
+            image_format,
+            progress,
+            overwrite=overwrite,
+            workers=self.configuration.workers,
+        )
+
+    def deliver_reports(self) -> DeliverySummary:
+        """Deliver the mails that are due."""
+        return deliver_reports(
+            self.outbox, self._transport, self.configuration.content.mail.transport, self.log, self.clock
+        )
+
+    @property
+    def mail_destination(self) -> str:
+        """Where mails go, in words."""
+        mail = self.configuration.content.mail
+        return str(self.configuration.path(mail.folder)) if mail.transport == "folder" else mail.smtp.host
+
+    def rebuild(self) -> tuple[str, ...]:
+        """Make every projection again from the events; returns their names."""
+        rebuild(ProjectionName.CATALOG, self._catalog_path, self.log)
+        rebuild(ProjectionName.CHUNK_INDEX, self._index_path, self.log)
+        return ("the catalog", "the chunk index")
+
+    @property
+    def _transport(self) -> MailTransport:
+        mail = self.configuration.content.mail
+        if mail.transport == "folder":
+            return FolderTransport(folder=self.configuration.path(mail.folder))
+        smtp = mail.smtp
+        return SmtpTransport(
+            SmtpServer(
+                host=smtp.host,
+                port=smtp.port,
+                security=SmtpSecurity(smtp.security),
+                username=smtp.user,
+                password=smtp_password(self.configuration.path(smtp.password_file) if smtp.password_file else None),
+                ca_file=self.configuration.path(smtp.ca_file) if smtp.ca_file else None,
+                wait_s=smtp.timeout_seconds,
+            )
+        )
+
+    @property
+    def _catalog_path(self) -> Path:
+        return self._state("catalog.sqlite")
+
+    @property
+    def _index_path(self) -> Path:
+        return self._state("chunk-index.sqlite")
+
+    def _state(self, name: str) -> Path:
+        self.configuration.state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.configuration.state_folder / name
+
+
+def _new_raw_image(path: Path, size_bytes: int, sector_size_bytes: int) -> DiskImageWriter:
+    return create_image(path, "raw", size_bytes, sector_size_bytes, "")
+
+
+def _new_image(
+    path: Path, image_format: ImageFormat, size_bytes: int, sector_size_bytes: int, disk_id: str
+) -> DiskImageWriter:
+    return create_image(path, image_format, size_bytes, sector_size_bytes, disk_id)

@@ -1,0 +1,1 @@
+"""Virtual disk images: read as frozen disks, written as new files."""

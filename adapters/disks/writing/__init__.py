@@ -1,0 +1,1 @@
+"""Writing new disk images: VHDX, raw and qcow2."""

@@ -1,0 +1,1 @@
+"""Exported Hyper-V machines and loose disk images in folders, as a machine source."""

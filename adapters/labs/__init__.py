@@ -1,0 +1,1 @@
+"""Labs: isolated machines that boot recovered disks."""

@@ -1,0 +1,43 @@
+"""Locks on machines as files: the kernel lets go of them when the process dies, however it dies."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from domain.errors import BusyError, EnvironmentTroubleError
+
+
+class FileMachineLocks:
+    """Implements the machine locks port with flock(2) on files in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def held(self, machine_id: str) -> Iterator[None]:
+        """Hold the lock of a machine."""
+        path = self._folder / f"{hashlib.sha256(machine_id.encode(errors='surrogatepass')).hexdigest()[:32]}.lock"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise EnvironmentTroubleError(
+                f"The state folder cannot be written: {error.strerror}.", where=str(self._folder)
+            ) from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(
+                    "A backup of this machine is running.",
+                    where=machine_id,
+                    next_step="Wait for it; `atesta status` shows what runs.",
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)

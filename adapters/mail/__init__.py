@@ -1,0 +1,1 @@
+"""Mail: the durable outbox, and the transports into a local folder and to an SMTP server."""

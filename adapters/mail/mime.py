@@ -1,0 +1,51 @@
+"""A mail as MIME: plain text, HTML and its inline pictures.
+
+multipart/alternative (text/plain, multipart/related (text/html, images)) [RFC 2046 5.1.4, RFC 2387, RFC 2392].
+"""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from domain.ports.mail import OutgoingMail
+
+
+def mime_message(mail: OutgoingMail) -> EmailMessage:
+    """``mail`` as a message whose every line fits into 7 bits.
+
+    The Message-ID follows from the key, so that a mail that is sent again can be recognised as the same one.
+    """
+    message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    message["From"] = f"Atesta <{mail.sender}>"
+    message["To"] = mail.recipient
+    message["Subject"] = mail.subject
+    message["Date"] = format_datetime(mail.written_at)
+    message["Message-ID"] = message_id(mail)
+    message["Auto-Submitted"] = "auto-generated"  # [RFC 3834] no holiday replies, please
+    message.set_content(mail.text)
+    message.add_alternative(mail.html, subtype="html")
+    for picture in mail.pictures:
+        html_part(message).add_related(
+            picture.content,
+            maintype="image",
+            subtype=picture.subtype,
+            cid=f"<{picture.content_id}>",
+            filename=picture.file_name,
+            disposition="inline",
+        )
+    return message
+
+
+def html_part(message: EmailMessage) -> EmailMessage:
+    """The part that holds the HTML, or the HTML with its pictures."""
+    part = list(message.iter_parts())[-1]
+    if not isinstance(part, EmailMessage):
+        raise TypeError(f"the HTML part is a {type(part).__name__}")
+    return part
+
+
+def message_id(mail: OutgoingMail) -> str:
+    """The stable Message-ID of ``mail``, with its angle brackets."""
+    return f"<{mail.key}@{mail.sender.rpartition('@')[2]}>"

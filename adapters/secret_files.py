@@ -1,0 +1,43 @@
+"""Secrets that are kept in files, and only readable by their owner."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from domain.errors import BadInputError, EnvironmentTroubleError
+
+SMTP_PASSWORD_VARIABLE = "ATESTA_SMTP_PASSWORD"  # noqa: S105 - the name of a variable
+_FILE_BYTES_MAX = 4096
+
+
+def smtp_password(file: Path | None) -> str | None:
+    """The mail server's password, from ``ATESTA_SMTP_PASSWORD`` or ``file``; None when neither is there."""
+    from_environment = os.environ.get(SMTP_PASSWORD_VARIABLE)
+    if from_environment:
+        return from_environment
+    return secret_from_file(file, "mail server's password") if file else None
+
+
+def secret_from_file(file: Path, what: str) -> str:
+    """The first line of a file that only its owner can read. Raises BadInputError, EnvironmentTroubleError."""
+    try:
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            content = opened.read(_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise EnvironmentTroubleError(
+            f"The file with the {what} cannot be read: {error.strerror}.", where=str(file)
+        ) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and stat.S_ISREG(mode):
+        raise BadInputError(
+            f"The file with the {what} can be read by others.", where=str(file), next_step=f"chmod 600 {file}"
+        )
+    try:
+        text = content.decode().split("\n", 1)[0].rstrip("\r")
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"The file with the {what} is not UTF-8 text.", where=str(file)) from error
+    if not text or len(content) > _FILE_BYTES_MAX:
+        raise BadInputError(f"The file with the {what} is empty or absurdly large.", where=str(file))
+    return text

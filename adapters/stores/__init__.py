@@ -1,0 +1,1 @@
+"""Pack stores: a local folder, and its in-memory sibling."""

@@ -1,0 +1,275 @@
+"""A pack store in a local folder: ``packs/ab/<id>.pack``, drafts in ``drafts/``, documents at the top.
+
+A draft is locked while its writer lives, so that a sweep removes only what a killed run left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+from adapters.stores.names import DOCUMENT_BYTES_MAX, checked_document_name, pack_name, parse_pack_name
+from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
+
+_WRITE_BYTES = 4 << 20
+_OPEN_PACKS_MAX = 64
+
+
+class FolderPackStore:
+    """Packs as files below ``folder``, which is created by the first write."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._packs = folder / "packs"
+        self._drafts = folder / "drafts"
+        self._open: OrderedDict[bytes, _OpenPack] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
+    def new_pack(self) -> FolderPackDraft:
+        """Begin a pack."""
+        with _as_trouble(self._drafts):
+            self._drafts.mkdir(parents=True, exist_ok=True)
+            while True:
+                draft = FolderPackDraft(self._drafts / f"{secrets.token_hex(16)}.draft", self._packs)
+                if draft.is_held():
+                    return draft
+                draft.discard()
+
+    def pack_bytes(self, pack_id: bytes) -> int:
+        """The size of a pack."""
+        path = self._path(pack_id)
+        with _as_trouble(path):
+            return path.stat().st_size
+
+    def read_pack(self, pack_id: bytes, offset: int, length: int) -> bytes:
+        """Exactly ``length`` bytes of a pack."""
+        pack = self._opened(pack_id)
+        with _as_trouble(pack.path):
+            data = os.pread(pack.descriptor, length, offset)
+        if len(data) != length:
+            raise DamagedDataError(
+                "A pack is shorter than it was.",
+                where=str(pack.path),
+                next_step="Bring the file back from a copy, or back the machines up again.",
+            )
+        return data
+
+    def pack_ids(self) -> Iterator[bytes]:
+        """The ids of all packs."""
+        with _as_trouble(self._packs):
+            folders = sorted(self._packs.iterdir()) if self._packs.is_dir() else []
+            for folder in folders:
+                for path in folder.iterdir():
+                    pack_id = parse_pack_name(path.name)
+                    if pack_id is not None and folder.name == pack_id.hex()[:2]:
+                        yield pack_id
+
+    def delete_pack(self, pack_id: bytes) -> None:
+        """Delete a pack durably."""
+        path = self._path(pack_id)
+        with self._lock:
+            self._open.pop(pack_id, None)
+        with _as_trouble(path):
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _fsync_folder(path.parent)
+
+    def write_document(self, name: str, content: bytes, *, replace: bool = False) -> None:
+        """Write a document durably and atomically."""
+        path = self._folder / checked_document_name(name)
+        if len(content) > DOCUMENT_BYTES_MAX:
+            raise BadInputError("The document is too large.", where=name)
+        with _as_trouble(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{name}.{secrets.token_hex(8)}")
+            try:
+                _write_durably(temporary, content)
+                if replace:
+                    temporary.replace(path)
+                else:
+                    os.link(temporary, path)
+            except FileExistsError as error:
+                raise BadInputError(
+                    "There is a repository here already.", where=self.location, next_step="Choose another folder."
+                ) from error
+            finally:
+                temporary.unlink(missing_ok=True)
+            _fsync_folder(self._folder)
+
+    def read_document(self, name: str) -> bytes | None:
+        """A document's content, or None."""
+        path = self._folder / checked_document_name(name)
+        try:
+            with path.open("rb") as file:
+                content = file.read(DOCUMENT_BYTES_MAX + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _trouble(error, path) from error
+        if len(content) > DOCUMENT_BYTES_MAX:
+            raise DamagedDataError("The document is absurdly large.", where=str(path))
+        return content
+
+    def sweep(self) -> int:
+        """Remove drafts whose writer is dead."""
+        removed = 0
+        with _as_trouble(self._drafts):
+            for path in self._drafts.glob("*.draft"):
+                removed += _removed_if_abandoned(path)
+        return removed
+
+    def _path(self, pack_id: bytes) -> Path:
+        name = pack_name(pack_id)
+        return self._packs / name[:2] / name
+
+    def _opened(self, pack_id: bytes) -> _OpenPack:
+        with self._lock:
+            pack = self._open.get(pack_id)
+            if pack is None:
+                path = self._path(pack_id)
+                with _as_trouble(path):
+                    pack = _OpenPack(path)
+                self._open[pack_id] = pack
+                while len(self._open) > _OPEN_PACKS_MAX:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(pack_id)
+            return pack
+
+
+class _OpenPack:
+    """An open file that closes when nobody refers to it any more, so that a reader keeps it over an eviction."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            os.close(self.descriptor)
+
+
+class FolderPackDraft:
+    """A pack being written to a draft file, in pieces of 4 MiB."""
+
+    def __init__(self, path: Path, packs: Path) -> None:
+        self._path = path
+        self._packs = packs
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._waiting: list[bytes | memoryview] = []
+        self._waiting_bytes = 0
+        self._open = True
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.discard()
+            raise
+
+    def is_held(self) -> bool:
+        """Whether the file was still there when it was locked: a sweep may come between its birth and its lock."""
+        return os.fstat(self._descriptor).st_nlink > 0
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Append bytes; ``data`` must not change afterwards."""
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes >= _WRITE_BYTES:
+            self._flush()
+
+    def commit(self, pack_id: bytes) -> None:
+        """Make the pack durable under its name."""
+        name = pack_name(pack_id)
+        folder = self._packs / name[:2]
+        self._flush()
+        with _as_trouble(self._path):
+            os.fsync(self._descriptor)
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                _fsync_folder(self._packs.parent)
+                _fsync_folder(self._packs)
+            self._path.replace(folder / name)
+            _fsync_folder(folder)
+        self._close()
+
+    def discard(self) -> None:
+        """Remove the draft."""
+        if self._open:
+            self._path.unlink(missing_ok=True)
+            self._close()
+
+    def _flush(self) -> None:
+        with _as_trouble(self._path):
+            waiting = b"".join(self._waiting)
+            self._waiting.clear()
+            self._waiting_bytes = 0
+            view = memoryview(waiting)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+    def _close(self) -> None:
+        if self._open:
+            self._open = False
+            os.close(self._descriptor)
+
+
+def _removed_if_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _as_trouble(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DamagedDataError(
+            "A file of the repository is missing.",
+            where=str(path),
+            next_step="Bring it back from a copy, or back the machines up again.",
+        ) from error
+    except OSError as error:
+        raise _trouble(error, path) from error
+
+
+def _trouble(error: OSError, path: Path) -> EnvironmentTroubleError:
+    return EnvironmentTroubleError(
+        f"The repository cannot be used: {error.strerror}.",
+        where=str(path),
+        next_step="Free space or mend the permissions, then run the same command again; nothing committed is lost.",
+    )

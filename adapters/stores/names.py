@@ -1,0 +1,31 @@
+"""The names that a store accepts, checked when writing and when listing."""
+
+from __future__ import annotations
+
+import re
+
+from domain.errors import BadInputError
+
+DOCUMENT_BYTES_MAX = 1 << 20
+_DOCUMENT = re.compile(r"[a-z][a-z0-9-]{0,60}\.json")
+_PACK = re.compile(r"([0-9a-f]{64})\.pack")
+
+
+def pack_name(pack_id: bytes) -> str:
+    """The file name of a pack."""
+    if len(pack_id) != 32:
+        raise ValueError("a pack id is 32 bytes")
+    return f"{pack_id.hex()}.pack"
+
+
+def parse_pack_name(name: str) -> bytes | None:
+    """The id in a pack's file name, or None when it is no such name."""
+    match = _PACK.fullmatch(name)
+    return bytes.fromhex(match.group(1)) if match else None
+
+
+def checked_document_name(name: str) -> str:
+    """Return ``name``, or raise BadInputError when it is not a plain document name."""
+    if not _DOCUMENT.fullmatch(name):
+        raise BadInputError("This is no name for a document in a store.", where=repr(name))
+    return name

@@ -1,0 +1,1 @@
+"""Formats and algorithms on bytes: chunking, sealing, packs, disk maps, partition tables."""

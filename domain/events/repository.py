@@ -1,0 +1,17 @@
+"""Events of the repository as a whole."""
+
+from __future__ import annotations
+
+from domain.events.recorded import RecordedEvent, named
+
+
+@named("repository-created:1")
+class RepositoryCreated(RecordedEvent):
+    """The repository began, with the parameters that never change."""
+
+    repository_id: bytes
+    format_version: int
+    segment_bytes: int
+    chunk_bytes_min: int
+    chunk_bytes_average: int
+    chunk_bytes_max: int

@@ -1,0 +1,60 @@
+"""Port: where packs and the repository's own description are kept. Objects are written once and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class PackDraft(Protocol):
+    """A pack that is being written; it does not exist for readers until it is committed."""
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Append bytes. Raises EnvironmentTroubleError when the store is full or not writable."""
+
+    def commit(self, pack_id: bytes) -> None:
+        """Make the pack durable under ``pack_id`` (32 bytes) and visible; durable when the call returns.
+
+        A pack of that id that exists already is left as it is: equal names mean equal bytes.
+        """
+
+    def discard(self) -> None:
+        """Forget the draft. Does nothing after ``commit``."""
+
+
+class PackStore(Protocol):
+    """Packs by their 32-byte ids, and small named documents such as the repository's description."""
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for messages."""
+
+    def new_pack(self) -> PackDraft:
+        """Begin a pack. Raises EnvironmentTroubleError when the store cannot be written."""
+
+    def pack_bytes(self, pack_id: bytes) -> int:
+        """The size of a pack. Raises DamagedDataError when it is not there."""
+
+    def read_pack(self, pack_id: bytes, offset: int, length: int) -> bytes:
+        """Exactly ``length`` bytes of a pack from ``offset``; safe from several threads.
+
+        Raises DamagedDataError when the pack is missing or shorter, EnvironmentTroubleError when it cannot be read.
+        """
+
+    def pack_ids(self) -> Iterator[bytes]:
+        """The ids of all committed packs, in no order; names that are no pack names are passed over."""
+
+    def delete_pack(self, pack_id: bytes) -> None:
+        """Delete a pack durably; one that is not there is no error."""
+
+    def write_document(self, name: str, content: bytes, *, replace: bool = False) -> None:
+        """Write a small document durably and atomically.
+
+        Raises BadInputError when it exists and ``replace`` is not set, or for a bad name.
+        """
+
+    def read_document(self, name: str) -> bytes | None:
+        """A document's content (at most 1 MiB), or None when there is none."""
+
+    def sweep(self) -> int:
+        """Remove drafts that killed runs left behind, and return how many; drafts in use by live runs stay."""

@@ -1,0 +1,1 @@
+"""What Atesta does, step by step, over ports: create, back up, restore, verify, mail."""

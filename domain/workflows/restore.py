@@ -1,0 +1,125 @@
+"""Writing a restore point's disks out again, every chunk verified on the way."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from domain.content.disk_map import ZERO_ID, MappedPiece, MapRoot
+from domain.errors import DamagedDataError
+from domain.events.restore_point import StoredDisk, StoredFile
+from domain.ports.disks import DiskImageWriter
+from domain.ports.progress import Progress
+from domain.workflows.chunk_reading import ChunkReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredDisk:
+    """What was written: all of it read back from the store, opened, rehashed and found equal to its ids."""
+
+    data_bytes: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    offset: int
+    pieces: Sequence[MappedPiece]
+    data: memoryview
+    chunks: int
+
+
+def restore_disk(
+    reader: ChunkReader, disk: StoredDisk, writer: DiskImageWriter | None, progress: Progress, workers: int = 2
+) -> RestoredDisk:
+    """Write a disk through ``writer`` in ascending order, or only verify it when ``writer`` is None.
+
+    Zero ranges are not written. The caller finishes or aborts the writer. Memory: one segment a worker and one more.
+    Raises DamagedDataError naming the pack and the byte range of the disk, EnvironmentTroubleError for a full target.
+    """
+    root = reader.read_root(disk.root)
+    if root.disk_bytes != disk.size_bytes:
+        raise DamagedDataError("The disk's map has another size than its restore point says.", where=disk.name)
+    progress.begin(f"disk {disk.number}", disk.size_bytes)
+    data_bytes = chunks = 0
+    for segment in _segments(reader, root, workers, progress):
+        for offset, data in _data_runs(segment):
+            data_bytes += len(data)
+            if writer is not None:
+                writer.write(offset, data)
+        chunks += segment.chunks
+    progress.end()
+    return RestoredDisk(data_bytes=data_bytes, chunks=chunks)
+
+
+def read_stored_file(reader: ChunkReader, file: StoredFile) -> bytes:
+    """The verified content of a configuration file. Raises DamagedDataError."""
+    content = b"".join(reader.read_node(part) for part in file.chunk_ids)
+    if len(content) != file.size_bytes:
+        raise DamagedDataError("A configuration file has another size than its restore point says.", where=file.name)
+    return content
+
+
+def _segments(reader: ChunkReader, root: MapRoot, workers: int, progress: Progress) -> Iterator[_Segment]:
+    """Read segments on the workers and yield them in order; their buffers are used again afterwards."""
+    buffers = [bytearray(root.segment_bytes) for _ in range(min(workers + 1, _segments_of(root)))]
+    with ThreadPoolExecutor(workers, thread_name_prefix="restore") as pool:
+        waiting: deque[tuple[Future[_Segment], bytearray]] = deque()
+        try:
+            for offset, leaf_id in zip(_offsets(root), reader.leaf_ids(root), strict=True):
+                length = min(root.segment_bytes, root.disk_bytes - offset)
+                if leaf_id == ZERO_ID:
+                    progress.advance(length)
+                    continue
+                if not buffers:
+                    yield from _next(waiting, buffers, progress)
+                buffer = buffers.pop()
+                waiting.append((pool.submit(_read_segment, reader, leaf_id, offset, length, buffer), buffer))
+            while waiting:
+                yield from _next(waiting, buffers, progress)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _next(
+    waiting: deque[tuple[Future[_Segment], bytearray]], buffers: list[bytearray], progress: Progress
+) -> Iterator[_Segment]:
+    future, buffer = waiting.popleft()
+    segment = future.result()
+    yield segment
+    progress.advance(len(segment.data))
+    buffers.append(buffer)
+
+
+def _read_segment(reader: ChunkReader, leaf_id: bytes, offset: int, length: int, buffer: bytearray) -> _Segment:
+    data = memoryview(buffer)[:length]
+    try:
+        pieces = reader.read_leaf(leaf_id, length)
+        chunks = reader.read_segment(pieces, data)
+    except DamagedDataError as error:
+        where = f"{error.where}, disk bytes {offset} to {offset + length}"
+        raise DamagedDataError(error.what, where=where, next_step=error.next_step) from error
+    return _Segment(offset, pieces, data, chunks)
+
+
+def _data_runs(segment: _Segment) -> Iterator[tuple[int, memoryview]]:
+    """The stretches of a segment that are not zero, as long as possible: offset on the disk, bytes."""
+    start = position = 0
+    for piece in segment.pieces:
+        if piece.chunk_id == ZERO_ID:
+            if start < position:
+                yield segment.offset + start, segment.data[start:position]
+            start = position + piece.length
+        position += piece.length
+    if start < position:
+        yield segment.offset + start, segment.data[start:position]
+
+
+def _offsets(root: MapRoot) -> range:
+    return range(0, root.disk_bytes, root.segment_bytes)
+
+
+def _segments_of(root: MapRoot) -> int:
+    return len(_offsets(root))

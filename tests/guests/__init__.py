@@ -1,0 +1,1 @@
+"""Real guests for the demo and the tests: Debian installs, their broken siblings, and programs of one boot sector."""

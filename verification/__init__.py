@@ -1,0 +1,1 @@
+"""The proof that a restore point comes back: watch it boot, read its console, judge, and report."""
