@@ -30,6 +30,7 @@ from adapters.restore_folder import RestoredFolder, restore_to_folder
 from adapters.secret_files import smtp_password
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
+from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
 from domain.ports.catalog import RestorePoint
@@ -61,9 +62,19 @@ class Atesta:
 
     @cached_property
     def log(self) -> SQLiteEventLog:
-        """The event store. Raises BadInputError when there is no repository."""
+        """The event store.
+
+        Raises BadInputError when there is no repository, DamagedDataError when there is one but no history of it.
+        """
         describe(self.store)
-        return SQLiteEventLog(self._state("events.sqlite"))
+        log = SQLiteEventLog(self._events_path)
+        if log.last_number() == 0:
+            raise DamagedDataError(
+                "The event store is empty: the history of the repository is gone, or `atesta init` was interrupted.",
+                where=str(self._events_path),
+                next_step="Bring events.sqlite back from a copy; if nothing was ever backed up, remove the repository.",
+            )
+        return log
 
     @cached_property
     def index(self) -> SQLiteChunkIndex:
@@ -84,7 +95,7 @@ class Atesta:
         """Make the repository and record it; returns the recovery key."""
         chunking = ChunkingParameters()
         vault, recovery_key = create_vault(self.store, passphrase, chunking, os.urandom)
-        self.log.append(
+        SQLiteEventLog(self._events_path).append(
             [
                 RepositoryCreated(
                     originator_id=uuid4(),
@@ -197,7 +208,7 @@ class Atesta:
         rebuild(ProjectionName.CHUNK_INDEX, self._index_path, self.log)
         return ("the catalog", "the chunk index")
 
-    @property
+    @cached_property
     def _transport(self) -> MailTransport:
         mail = self.configuration.content.mail
         if mail.transport == "folder":
@@ -214,6 +225,10 @@ class Atesta:
                 wait_s=smtp.timeout_seconds,
             )
         )
+
+    @property
+    def _events_path(self) -> Path:
+        return self._state("events.sqlite")
 
     @property
     def _catalog_path(self) -> Path:

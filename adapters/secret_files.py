@@ -14,7 +14,8 @@ _FILE_BYTES_MAX = 4096
 
 def smtp_password(file: Path | None) -> str | None:
     """The mail server's password, from ``ATESTA_SMTP_PASSWORD`` or ``file``; None when neither is there."""
-    from_environment = os.environ.get(SMTP_PASSWORD_VARIABLE)
+    # Taken out, so that no program that is started later inherits it.
+    from_environment = os.environ.pop(SMTP_PASSWORD_VARIABLE, None)
     if from_environment:
         return from_environment
     return secret_from_file(file, "mail server's password") if file else None

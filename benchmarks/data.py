@@ -30,8 +30,9 @@ def images(size: Size) -> ImageSet:
     full = cached_images("full", debian_images.recipe(), debian_images.make_debian_images)
     if size is Size.FULL:
         return full
-    recipe = dense_images.recipe() + full.folder.name.encode()
-    return cached_images("dense", recipe, lambda folder: dense_images.make_dense_images(full, folder))
+    return cached_images(
+        "dense", full.folder.name.encode(), lambda folder: dense_images.make_dense_images(full, folder)
+    )
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ IMAGE_NAMES = ("install-a.img", "install-b.img", "install-a-aged.img")
 """Two installs of one system, and the first of them after package installs; taken in this order."""
 
 _PROJECT = Path(__file__).resolve().parents[1]
-_BLOCK_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +33,23 @@ class ImageSet:
         return max(self.paths, key=allocated_bytes)
 
 
+def data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
+    """Start and end of each stretch that the file system has stored of an open file."""
+    size = os.fstat(descriptor).st_size
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError:  # ENXIO: nothing but a hole is left
+            return
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, end
+
+
 def allocated_bytes(path: Path) -> int:
-    """What a sparse file takes on the disk."""
-    return path.stat().st_blocks * _BLOCK_BYTES
+    """A sparse file's size without its holes."""
+    with path.open("rb") as file:
+        return sum(end - start for start, end in data_ranges(file.fileno()))
 
 
 def virtual_bytes(path: Path) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
+from benchmarks.images import data_ranges
 from domain.errors import EnvironmentTroubleError
 
 _READ_BYTES = 4 << 20
@@ -47,13 +48,7 @@ def _drop() -> None:
 
 def _read(file: Path, buffer: bytearray) -> None:
     with file.open("rb", buffering=0) as opened:
-        end = 0
-        while True:
-            try:
-                start = os.lseek(opened.fileno(), end, os.SEEK_DATA)
-            except OSError:  # ENXIO: nothing but a hole is left
-                return
-            end = os.lseek(opened.fileno(), start, os.SEEK_HOLE)
+        for start, end in data_ranges(opened.fileno()):
             opened.seek(start)
             while start < end:
                 start += opened.readinto(memoryview(buffer)[: end - start]) or end

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 from benchmarks.swap_garbage import swapped_out_pages
+from domain.errors import EnvironmentTroubleError
 from tests.guests.commands import run
 
 MIB = 1 << 20
@@ -108,4 +109,13 @@ def mounted(device: str, packages: Path) -> Iterator[Path]:
 
 def _mount(mounts: ExitStack, arguments: list[str], target: Path) -> None:
     run(["mount", *arguments])
-    mounts.callback(run, ["umount", str(target)])
+    mounts.callback(_unmount, target)
+
+
+def _unmount(target: Path) -> None:
+    """Unmount; what is still in use is let go of as soon as it can be, and the image counts as failed."""
+    try:
+        run(["umount", str(target)])
+    except EnvironmentTroubleError:
+        run(["umount", "--lazy", str(target)])
+        raise

@@ -27,6 +27,7 @@ from benchmarks.this_machine import describe, version_line
 from domain.errors import AtestaError, DamagedDataError
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+_BLOCK_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ def run_round(tool: Contender, chosen_images: ImageSet, cache: PageCache, workpl
         page_cache.prepare(cache, page_cache.files_below(place.repository))
         restore = measure(tool.restore(place), durable=place.folder)
         _check(tool, place)
-        stored_bytes = sum(allocated_bytes(path) for path in page_cache.files_below(place.repository))
+        stored_bytes = sum(path.stat().st_blocks for path in page_cache.files_below(place.repository)) * _BLOCK_BYTES
     return Round(ingest=ingest, restore=restore, stored_bytes=stored_bytes)
 
 

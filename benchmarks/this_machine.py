@@ -17,7 +17,7 @@ def describe(folder: Path) -> MachineFigures:
         processors=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         kernel=platform.release(),
-        file_system=_output("stat", "--file-system", "--format=%T", str(folder)),
+        file_system=_output("findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(folder)),
         python=platform.python_version(),
         load_before=os.getloadavg()[0],
     )

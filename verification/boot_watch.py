@@ -144,6 +144,7 @@ def _with_reading(watch: BootWatch, look: Look) -> BootWatch:
     last = None if look.resets > watch.resets else watch.reading
     unbroken = look.reading is not None and last is not None and look.reading.state is last.state
     moved = look.changed or look.resets > watch.resets
+    still_since_s = look.elapsed_s if moved else watch.still_since_s
     glimpses = watch.glimpses
     if look.reading is not None and look.reading.state in HELD_SIGN_OF and not unbroken:
         glimpses = (*glimpses, look.reading)[-8:]
@@ -151,8 +152,8 @@ def _with_reading(watch: BootWatch, look: Look) -> BootWatch:
         watch,
         elapsed_s=look.elapsed_s,
         reading=look.reading or last,
-        shown_since_s=watch.shown_since_s if unbroken or look.reading is None else look.elapsed_s,
-        still_since_s=look.elapsed_s if moved else watch.still_since_s,
+        shown_since_s=watch.shown_since_s if unbroken or look.reading is None else still_since_s,
+        still_since_s=still_since_s,
         still_looks=1 if moved else watch.still_looks + 1,
         glimpses=glimpses,
         end_reason=look.end_reason,

@@ -123,6 +123,8 @@ def outcome(verdict: Verdict) -> str:
         return f"{duration(verdict.boot_s)} to {_DESTINATIONS.get(state, state.value)}"
     if verdict.boot_s is not None:
         return "booted, but not all of it is sound"
+    if verdict.grade is Grade.NOTHING and verdict.word is VerdictWord.FAILED:
+        return "stored data is damaged"
     return "not booted" if state is ConsoleState.BLANK else state.value
 
 

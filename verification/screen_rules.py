@@ -78,7 +78,8 @@ SCREEN_RULES: tuple[ScreenRule, ...] = (
     _line_at_end(
         "Linux sign-in prompt",
         ConsoleState.SIGN_IN,
-        r"^(?!.*\b(?:last|failed)\b)\W?(?:\S{1,64}\s+){1,3}[l1I|]\s?[o0]g[il1|!]n\s*[:;.]" + rf"(?:{_PROMPT_END}|\s*[\[(c]\s*\d)",
+        r"^(?!.*\b(?:last|failed)\b)\W?(?:\S{1,64}\s+){1,3}[l1I|]\s?[o0]g[il1|!]n\s*[:;.]"
+        rf"(?:{_PROMPT_END}|\s*[\[(c]\s*\d)",
     ),
     _any_of(
         "Windows recovery",

@@ -69,14 +69,17 @@ class DataCheck:
 
 def judge(*, data: DataCheck, disks: Sequence[DiskFinding], boot: BootRecord | None) -> Verdict:
     """Judge from the data check, what each disk looks like (in the machine's order), and the boot, if there was one."""
-    faults = _data_faults(data) or _structure_faults(disks) or _file_system_faults(disks)
+    faults = list(data.damage) or _structure_faults(disks) or _file_system_faults(disks)
     grade = _grade_without_boot(data, disks)
     state = boot.state if boot is not None else ConsoleState.BLANK
     word = _boot_word(boot)
-    reasons = [*_boot_reasons(boot)]
+    reasons = _boot_reasons(boot)
     if faults and word is VerdictWord.BOOTED:
-        word = VerdictWord.FAILED if _data_faults(data) else VerdictWord.UNDECIDED
+        word = VerdictWord.FAILED if data.damage else VerdictWord.UNDECIDED
         reasons = ["It booted, but not all of it is sound:", *faults, *reasons]
+    elif data.damage:
+        word = VerdictWord.FAILED
+        reasons = [*faults, *reasons]
     else:
         reasons += faults
         grade = Grade.BOOT if word is VerdictWord.BOOTED and grade is Grade.FILE_SYSTEMS else grade
@@ -103,7 +106,7 @@ def _boot_reasons(boot: BootRecord | None) -> list[str]:
         return ["It was not booted."]
     reasons = [MEANING_OF_END.get(boot.state, "The watch ended before the boot did.")]
     if boot.settled_s is not None:
-        reasons.append(f"The console stood still {boot.settled_s:.0f} s after power-on.")
+        reasons.append(f"Its console settled {boot.settled_s:.0f} s after power-on.")
     elif boot.state is ConsoleState.TIMED_OUT:
         reasons.append(f"It was watched for {boot.watched_s:.0f} s; the last thing seen was: {_furthest(boot)}.")
     elif boot.state is ConsoleState.STAYED_BLANK and _went_dark_after_booting(boot):
@@ -132,10 +135,6 @@ def _grade_without_boot(data: DataCheck, disks: Sequence[DiskFinding]) -> Grade:
     if not disks or _structure_faults(disks):
         return Grade.DATA
     return Grade.STRUCTURE if _file_system_faults(disks) else Grade.FILE_SYSTEMS
-
-
-def _data_faults(data: DataCheck) -> list[str]:
-    return list(data.damage)
 
 
 def _structure_faults(disks: Sequence[DiskFinding]) -> list[str]:

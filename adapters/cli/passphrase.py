@@ -37,7 +37,8 @@ def new_passphrase(file: Path | None) -> str:
 
 
 def _given(file: Path | None) -> str | None:
-    from_environment = os.environ.get(ENVIRONMENT_VARIABLE)
+    # Taken out, so that no program that is started later inherits it.
+    from_environment = os.environ.pop(ENVIRONMENT_VARIABLE, None)
     if from_environment:
         return from_environment
     return secret_from_file(file, "passphrase") if file else None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from adapters.cli.presentation import human_age, human_size, human_time, print_json, print_table
+from adapters.cli.presentation import human_size, human_time, print_json, print_table
 from adapters.cli.session import session_of, told
 from domain.ports.catalog import RestorePoint
 from domain.workflows.selection import select_machines
@@ -31,21 +31,18 @@ def run(
         if json:
             print_json([_described(point) for point in points])
             return
-        now = atesta.clock.now()
         print_table(
             session.out,
-            ("ID", "MACHINE", "TAKEN", "AGE", "KIND", "SIZE>", "NEW>", "STORED>", "CONSISTENCY", "VERDICT"),
+            ("ID", "MACHINE", "TAKEN", "KIND", "SIZE>", "NEW>", "STORED>", "VERDICT"),
             (
                 (
                     point.short_id,
                     point.machine.name,
                     human_time(point.taken_at),
-                    human_age(point.taken_at, now),
                     point.kind,
                     human_size(point.size_bytes),
                     human_size(point.new_bytes),
                     human_size(point.stored_bytes),
-                    point.consistency,
                     verdict_text(point),
                 )
                 for point in points

@@ -15,6 +15,7 @@ from rich.text import Text
 from domain.errors import AtestaError
 
 _TEXT_LENGTH_MAX = 300
+_WRAPPING = frozenset({"MACHINE", "NAME", "HOST", "RECIPIENT", "TROUBLE"})
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -72,7 +73,8 @@ def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequenc
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         right = column.endswith(">")
-        table.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")
+        free = column in _WRAPPING
+        table.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=not free)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cleaned(cell)) for cell in row))
     console.print(table)

@@ -140,7 +140,8 @@ def _backup_started(rows: sqlite3.Cursor, number: int, event: BackupStarted) -> 
         events_seen=0,
     )
     rows.execute(
-        "INSERT INTO run VALUES (?, ?, ?, 0, ?, NULL)", (number, event.originator_id.bytes, run.state, encoded(run))
+        "INSERT OR IGNORE INTO run VALUES (?, ?, ?, 0, ?, NULL)",
+        (number, event.originator_id.bytes, run.state, encoded(run)),
     )
 
 
@@ -169,7 +170,7 @@ def _chunks_written(rows: sqlite3.Cursor, _number: int, event: ChunksWritten) ->
 
 def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommitted) -> None:
     rows.execute(
-        "INSERT INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?)",
+        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?)",
         (number, event.originator_id.bytes, event.machine_id, event.backup_id.bytes, encoded(event)),
     )
     if rows.execute("SELECT 1 FROM machine WHERE machine_id = ?", (event.machine_id,)).fetchone() is None:
@@ -192,7 +193,7 @@ def _verification_started(rows: sqlite3.Cursor, number: int, event: Verification
         started_at=event.at,
     )
     rows.execute(
-        "INSERT INTO verification VALUES (?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO verification VALUES (?, ?, ?, ?)",
         (number, event.originator_id.bytes, event.machine_id, encoded(entry)),
     )
 

@@ -145,13 +145,12 @@ class ProjectionFile:
 
     def _take_portion(self) -> bool:
         """Take in one portion; False when there was nothing left. The position is read again under the write lock."""
-        last = self._log.last_number()
         with self._recorder.datastore.transaction(commit=False) as cursor:
-            position = self._recorder.checked_position(cursor, self._log, last, self._where)
+            position, last = self._recorder.position_and_end(cursor, self._log, self._where)
         if position == last:
             return False
         with self._recorder.datastore.transaction(commit=True) as cursor:
-            position = self._recorder.checked_position(cursor, self._log, last, self._where)
+            position, last = self._recorder.position_and_end(cursor, self._log, self._where)
             if position == last:
                 return False
             events = self._log.events_after(position, topics=self._schema.topics)
@@ -199,20 +198,22 @@ class _ProjectionRecorder(SQLiteTrackingRecorder):
         found = [cursor.sqlite_cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in _HEADER_PRAGMAS]
         return found == [self._schema.application_id, self._schema.format_version]
 
-    def checked_position(self, cursor: SQLiteCursor, log: EventLog, last: int, where: str) -> int:
-        """The position. Raises DamagedDataError when the log does not have the event that was taken in last."""
+    def position_and_end(self, cursor: SQLiteCursor, log: EventLog, where: str) -> tuple[int, int]:
+        """The position, and the last number of the log, which is read after it: others may move both on meanwhile.
+
+        Raises DamagedDataError when the log does not have the event that was taken in last.
+        """
         position = int(self._max_tracking_id(self._schema.name, cursor) or 0)
-        if position == 0:
-            return 0
         cursor.execute("SELECT mark FROM anchor")
         row = cursor.fetchone()
-        if position > last or row is None or row["mark"] != _mark(log, position):
+        last = log.last_number()
+        if position and (position > last or row is None or row["mark"] != _mark(log, position)):
             raise DamagedDataError(
                 f"The {self._schema.name} does not belong to this event store: its event {position} is another one.",
                 where=where,
                 next_step=REBUILD_STEP,
             )
-        return position
+        return position, last
 
     def advance(self, cursor: SQLiteCursor, log: EventLog, reached: int) -> None:
         """Move the position and the anchor."""

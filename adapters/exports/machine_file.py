@@ -118,5 +118,5 @@ def _not_understood(path: Path, why: str) -> BadInputError:
     return BadInputError(
         f"The machine's description cannot be used: {why}.",
         where=str(path),
-        next_step="Correct it; docs/exports.md lists its keys.",
+        next_step=f"Correct it; the keys are {', '.join(MachineFile.__struct_fields__)}, and all may be left out.",
     )

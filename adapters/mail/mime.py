@@ -5,11 +5,27 @@ multipart/alternative (text/plain, multipart/related (text/html, images)) [RFC 2
 
 from __future__ import annotations
 
+from email.header import Header
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime
 
 from domain.ports.mail import OutgoingMail
+
+
+class _SubjectKeepingPolicy(EmailPolicy):
+    """Folds subjects so that they are read back letter by letter.
+
+    The library's own folding loses a space where two encoded words meet, and may break right behind "Subject:".
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """The header as bytes, lines of at most 76 characters [RFC 2047 2]."""
+        if name.lower() != "subject":
+            return super().fold_binary(name, value)
+        charset = "us-ascii" if value.isascii() else "utf-8"
+        folded = Header(value, charset, header_name=name, maxlinelen=76).encode(linesep=self.linesep)
+        return f"{name}: {folded}{self.linesep}".encode("ascii")
 
 
 def mime_message(mail: OutgoingMail) -> EmailMessage:
@@ -17,7 +33,7 @@ def mime_message(mail: OutgoingMail) -> EmailMessage:
 
     The Message-ID follows from the key, so that a mail that is sent again can be recognised as the same one.
     """
-    message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    message = EmailMessage(policy=_SubjectKeepingPolicy(linesep="\r\n", cte_type="7bit"))
     message["From"] = f"Atesta <{mail.sender}>"
     message["To"] = mail.recipient
     message["Subject"] = mail.subject

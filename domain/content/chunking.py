@@ -21,6 +21,10 @@ GRID_BYTES = 4096
 ZERO_RUN_BLOCKS_MIN = 4
 """Shorter runs of zero blocks stay inside a chunk: a range of its own would cost more than it saves."""
 
+SEGMENT_BYTES_LIMIT = 1 << 30
+CHUNK_BYTES_LIMIT = 1 << 20
+"""What a reader accepts. The description of a repository is not sealed, so it must not ask for more."""
+
 _WORD_MASK = (1 << 64) - 1
 
 
@@ -39,6 +43,8 @@ class ChunkingParameters:
             raise ValueError(f"chunking parameters must ascend on the {GRID_BYTES}-byte grid: {sizes}")
         if self.chunk_bytes_average == self.chunk_bytes_min:
             raise ValueError("the average chunk must be larger than the smallest")
+        if self.chunk_bytes_max > CHUNK_BYTES_LIMIT or self.segment_bytes > SEGMENT_BYTES_LIMIT:
+            raise ValueError("chunks have at most 1 MiB and segments at most 1 GiB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,14 @@ class Chunker:
         for extent in data_ranges:
             first, last = extent.offset // GRID_BYTES, -(-extent.end // GRID_BYTES)
             sums = _block_sums(segment[extent.offset : extent.end])
-            may_cut[first:last] = self._is_cut(sums)
             zero = sums == 0
             for index in np.flatnonzero(zero):
                 start = extent.offset + int(index) * GRID_BYTES
                 block = segment[start : min(start + GRID_BYTES, extent.end)]
                 zero[index] = not np.frombuffer(block, dtype=np.uint8).any()
             is_zero[first:last] = zero
+            # A zero block is no place to cut, or it would matter whether a source shows it as data or as a hole.
+            may_cut[first:last] = self._is_cut(sums) & ~zero
         return self._pieces(is_zero, may_cut, len(segment))
 
     def _is_cut(self, sums: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from domain.content.packs import CHUNK_BYTES_LIMIT, CHUNK_ID_BYTES
+from domain.content.chunking import CHUNK_BYTES_LIMIT, SEGMENT_BYTES_LIMIT
+from domain.content.packs import CHUNK_ID_BYTES
 from domain.errors import DamagedDataError
 
 ZERO_ID = bytes(CHUNK_ID_BYTES)
@@ -91,8 +92,10 @@ def decode_root(data: bytes) -> MapRoot:
     if len(data) != _ROOT.size:
         raise _damaged("a root has the wrong length")
     tag, version, height, _reserved, segment_bytes, disk_bytes, top_id = _ROOT.unpack(data)
-    if tag != _ROOT_TAG or version != 1 or not 0 < disk_bytes <= DISK_BYTES_MAX or segment_bytes == 0:
+    if tag != _ROOT_TAG or version != 1 or not 0 < disk_bytes <= DISK_BYTES_MAX:
         raise _damaged("a node is no root")
+    if not 0 < segment_bytes <= SEGMENT_BYTES_LIMIT:
+        raise _damaged("a root has absurd segments")
     root = MapRoot(disk_bytes=disk_bytes, segment_bytes=segment_bytes, height=height, top_id=top_id)
     if height != height_for(segment_count(disk_bytes, segment_bytes)):
         raise _damaged("a root has the wrong height")

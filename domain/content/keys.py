@@ -17,6 +17,7 @@ from domain.errors import BadInputError, DamagedDataError, WrongKeyError
 
 KEY_BYTES = 32
 _RECOVERY_BYTES = 20
+_NONCE_BYTES = 12
 _SCRYPT_MEMORY_BYTES_MAX = 512 << 20
 
 
@@ -142,14 +143,24 @@ def _check_group(text: str) -> str:
 def _stretched(secret: str, slot: KeySlot) -> bytes:
     memory = 128 * slot.scrypt_n * slot.scrypt_r
     if slot.scrypt_n < 2 or slot.scrypt_p != 1 or memory > _SCRYPT_MEMORY_BYTES_MAX or slot.scrypt_r < 1:
-        raise DamagedDataError(
-            "A key slot asks for absurd work.",
-            where="repository.json",
-            next_step="Restore repository.json from a copy of the repository.",
+        raise _absurd_slot()
+    if len(slot.nonce) != _NONCE_BYTES:
+        raise _absurd_slot()
+    # An environment that is no UTF-8 reaches Python as lone surrogates.
+    normal = unicodedata.normalize("NFC", secret).encode(errors="surrogatepass")
+    try:
+        return hashlib.scrypt(
+            normal, salt=slot.salt, n=slot.scrypt_n, r=slot.scrypt_r, p=1, maxmem=memory + (1 << 20), dklen=KEY_BYTES
         )
-    normal = unicodedata.normalize("NFC", secret).encode()
-    return hashlib.scrypt(
-        normal, salt=slot.salt, n=slot.scrypt_n, r=slot.scrypt_r, p=1, maxmem=memory + (1 << 20), dklen=KEY_BYTES
+    except ValueError as error:
+        raise _absurd_slot() from error
+
+
+def _absurd_slot() -> DamagedDataError:
+    return DamagedDataError(
+        "A key slot asks for absurd work.",
+        where="repository.json",
+        next_step="Restore repository.json from a copy of the repository.",
     )
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import zstandard
 from cryptography.exceptions import InvalidTag
 
+from domain.content.chunking import CHUNK_BYTES_LIMIT
 from domain.content.keys import RepositoryKeys
 from domain.errors import DamagedDataError
 
@@ -26,8 +27,9 @@ PACK_BYTES_TARGET = 32 << 20
 FRAME_PLAIN_BYTES_MAX = 256 << 10
 FRAME_PLAIN_BYTES_LIMIT = 4 << 20
 """What a reader accepts; a writer stays at or below ``FRAME_PLAIN_BYTES_MAX``."""
-CHUNK_BYTES_LIMIT = 1 << 20
 CHUNKS_LIMIT = 1 << 20
+PACK_CHUNKS_TARGET = 1 << 15
+"""A writer ends a pack of well compressed chunks early: its table is an event, and readers keep tables in memory."""
 CHUNK_ID_BYTES = 32
 SALT_BYTES = 16
 
@@ -38,6 +40,7 @@ _TRAILER = struct.Struct("<II8s")
 _COUNTS = struct.Struct("<II")
 _FOOTER_ORDINAL = (1 << 32) - 1
 _TAG_BYTES = 16
+_FOOTER_BYTES_LIMIT = _COUNTS.size + (7 + 4 + CHUNK_ID_BYTES) * CHUNKS_LIMIT + _TAG_BYTES
 HEADER_BYTES = _HEADER.size
 TRAILER_BYTES = _TRAILER.size
 _PER_THREAD = threading.local()
@@ -239,8 +242,11 @@ class PackLayout:
             packed = self._cipher.decrypt(_nonce(frame), sealed, self._associated)
             if self.table.frame_codecs[frame] == Codec.STORED:
                 plain = packed
+            elif zstandard.frame_content_size(packed) != plain_bytes:
+                # Checked first: the decompressor trusts this figure when it makes room.
+                raise _damaged(f"frame {frame} has the wrong length")
             else:
-                plain = _decompressor().decompress(packed, max_output_size=plain_bytes)
+                plain = _decompressor().decompress(packed)
         except (InvalidTag, zstandard.ZstdError) as error:
             raise _damaged(f"frame {frame} does not open") from error
         if len(plain) != plain_bytes:
@@ -269,7 +275,7 @@ def footer_bytes(trailer: bytes, pack_bytes: int) -> int:
     length, version, magic = _TRAILER.unpack(trailer)
     if magic != _END_MAGIC or version != 1:
         raise _damaged("it does not end as a pack does")
-    if not _TAG_BYTES < length <= pack_bytes - HEADER_BYTES - TRAILER_BYTES:
+    if not _TAG_BYTES < length <= min(pack_bytes - HEADER_BYTES - TRAILER_BYTES, _FOOTER_BYTES_LIMIT):
         raise _damaged("its footer has an absurd length")
     return int(length)
 

@@ -12,6 +12,7 @@ from domain.content.packs import (
     FRAME_PLAIN_BYTES_MAX,
     HEADER_BYTES,
     PACK_BYTES_TARGET,
+    PACK_CHUNKS_TARGET,
     SALT_BYTES,
     FrameSealer,
     PackHeader,
@@ -89,7 +90,7 @@ class PackWriter:
         self._append(
             self._sealer.seal(plain, [chunk.chunk_id for chunk in frame], [len(chunk.data) for chunk in frame])
         )
-        if self._pack_bytes >= PACK_BYTES_TARGET:
+        if self._pack_bytes >= PACK_BYTES_TARGET or self._sealer.chunk_count >= PACK_CHUNKS_TARGET:
             self.finish()
 
     def _begin(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import pyvhdi
 
 from adapters.disks.disk_files import open_disk
 from adapters.disks.writing.create_image import ImageFormat, create_image
@@ -270,3 +271,20 @@ def test_a_disk_id_that_is_no_guid_is_replaced_by_a_fresh_one(tmp_path: Path) ->
         ids.add(disk.disk_id)
         disk.close()
     assert len(ids) == 2
+
+
+def test_blocks_behind_the_first_chunk_of_a_large_vhdx_are_where_others_look_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "disk.vhdx"
+    writer = VhdxWriter(path, 64 << 30, block_bytes=MIB)
+    places = {4095 * MIB: b"a", 4096 * MIB: b"b", (8192 << 20) + 512: b"c", (64 << 30) - 512: b"d"}
+    for offset, letter in places.items():
+        writer.write(offset, memoryview(letter * 512))
+    writer.finish()
+    other, disk = pyvhdi.file(), open_disk(path)
+    other.open(str(path))
+    for offset, letter in places.items():
+        assert other.read_buffer_at_offset(512, offset) == letter * 512
+        assert content_of(disk, offset, 512) == letter * 512
+    other.close()
+    disk.close()
+    assert "No errors" in run_qemu_img("check", "-f", "vhdx", path)

@@ -12,10 +12,30 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount dev-hugepages.mount \
     dev-mqueue.mount systemd-random-seed.service systemd-update-utmp.service \
     systemd-update-utmp-runlevel.service systemd-fsckd.socket systemd-initctl.socket \
-    systemd-ask-password-console.path systemd-ask-password-wall.path; do
+    systemd-ask-password-console.path systemd-ask-password-wall.path \
+    kmod-static-nodes.service systemd-modules-load.service systemd-sysctl.service systemd-journal-flush.service \
+    systemd-tmpfiles-setup-dev.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+
+# Only the generators that make a login prompt and the file systems of fstab.
+mkdir -p "$root/etc/systemd/system-generators"
+for generator in "$root"/usr/lib/systemd/system-generators/*; do
+    case ${generator##*/} in
+        systemd-fstab-generator | systemd-getty-generator) ;;
+        *) ln -s /dev/null "$root/etc/systemd/system-generators/${generator##*/}" ;;
+    esac
+done
+
+# udev looks at the disks and nothing else, and the journal stays in memory.
+mkdir -p "$root/etc/systemd/system/systemd-udev-trigger.service.d" "$root/etc/systemd/journald.conf.d"
+cat > "$root/etc/systemd/system/systemd-udev-trigger.service.d/disks-only.conf" <<'CONF'
+[Service]
+ExecStart=
+ExecStart=udevadm trigger --type=devices --action=add --subsystem-match=block
+CONF
+printf '%s\n' '[Journal]' Storage=volatile > "$root/etc/systemd/journald.conf.d/volatile.conf"
 
 # Both boot loaders, so that one root file system serves both firmwares. They look for the boot file system by its
 # label: disk numbers change with the number of disks.

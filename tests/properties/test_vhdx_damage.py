@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import struct
 import tracemalloc
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -29,8 +28,8 @@ from tests.unit.disks.vhdx_images import (
 )
 
 NOISE = random.Random(1).randbytes(MIB)
-ROUNDS = 400
-MEMORY_MAX = 120 * MIB
+ROUNDS = 60
+MEMORY_MAX = 160 * MIB
 INTERESTING = [0, 1, 4, 0xFF, 511, 4096, MIB, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1, (1 << 64) - 1, 6 | MIB]
 
 
@@ -71,7 +70,9 @@ def damage(image: bytearray, at: int, length: int, dice: random.Random) -> None:
     for _ in range(dice.choice([1, 1, 2, 5])):
         width = dice.choice([1, 2, 4, 8])
         place = at + dice.randrange(length) // width * width
-        value = dice.choice([dice.getrandbits(64), dice.choice(INTERESTING), int.from_bytes(image[place : place + 8])])
+        value = dice.choice(
+            [dice.getrandbits(64), dice.choice(INTERESTING), int.from_bytes(image[place : place + 8], "little")]
+        )
         raw = struct.pack("<Q", value ^ (1 << dice.randrange(64)) if dice.random() < 0.3 else value)[:width]
         image[place : place + width] = raw
 
@@ -82,15 +83,16 @@ def reseal(image: bytearray, at: int, length: int) -> None:
 
 
 def outcome(action: Callable[[], None]) -> str:
+    caught: AtestaError | None = None
     try:
         action()
     except AtestaError as error:
-        assert isinstance(error, (DamagedDataError, BadInputError)), error
-        assert error.what
-        assert error.where
-        assert error.next_step
-        return type(error).__name__
-    return "read"
+        caught = error
+    if caught is None:
+        return "read"
+    assert isinstance(caught, (DamagedDataError, BadInputError)), caught
+    assert all((caught.what, caught.where, caught.next_step))
+    return type(caught).__name__
 
 
 def read_all(child: bytes | bytearray, base: bytes | bytearray) -> None:
@@ -110,35 +112,43 @@ def test_the_undamaged_layers_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-@pytest.mark.parametrize("resealed", [True, False], ids=["checksum mended", "checksum left"])
-def test_damage_to_a_structure_ends_in_a_typed_error_or_a_readable_disk(structure: str, resealed: bool) -> None:
+def test_damage_to_a_structure_ends_in_a_typed_error_or_a_readable_disk(structure: str) -> None:
     (at, length), seals = STRUCTURES[structure]
-    dice = random.Random(f"{structure} {resealed}")
-    seen: Counter[str] = Counter()
-    tracemalloc.start()
-    for _ in range(ROUNDS if seals or not resealed else 0):
+    dice = random.Random(structure)
+    for number in range(ROUNDS):
         image = bytearray(CHILD)
         damage(image, at, length, dice)
-        if resealed:
+        for seal in seals if number % 3 else []:
+            reseal(image, *seal)
+        assert outcome(lambda image=image: read_all(image, BASE))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_absurd_numbers_take_no_absurd_memory(structure: str) -> None:
+    (at, length), seals = STRUCTURES[structure]
+    tracemalloc.start()
+    for place in range(at, at + min(length, 128), 8):
+        for value in (1 << 40, (1 << 64) - 1):
+            image = bytearray(CHILD)
+            image[place : place + 8] = struct.pack("<Q", value)
             for seal in seals:
                 reseal(image, *seal)
-        seen[outcome(lambda image=image: read_all(image, BASE))] += 1  # type: ignore[misc]
+            outcome(lambda image=image: read_all(image, BASE))  # type: ignore[misc]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < MEMORY_MAX
-    assert seen.total() in {0, ROUNDS}
 
 
 def test_cuts_at_any_length_end_in_a_typed_error() -> None:
     dice = random.Random(9)
-    for _ in range(200):
+    for _ in range(100):
         length = dice.randrange(len(CHILD))
         assert outcome(lambda length=length: read_all(CHILD[:length], BASE)) == "DamagedDataError"  # type: ignore[misc]
 
 
 def test_damage_to_the_parent_ends_in_a_typed_error_or_a_readable_disk() -> None:
     dice = random.Random(10)
-    for _ in range(200):
+    for _ in range(100):
         image = bytearray(BASE)
         damage(image, *STRUCTURES[dice.choice(["metadata table", "metadata items", "block table"])][0], dice)
         assert outcome(lambda image=image: read_all(CHILD, image))  # type: ignore[misc]

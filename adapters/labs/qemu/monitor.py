@@ -40,7 +40,9 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._run(self._disconnected(), _DISCONNECT_WAIT_S)
+            # A connection that broke says so once more while it is closed; whoever used it was told then.
+            with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError):
+                self._run(self._disconnected(), _DISCONNECT_WAIT_S)
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -85,10 +87,8 @@ class Monitor:
         return await self._client.execute(command, arguments)
 
     async def _disconnected(self) -> None:
-        # A connection that broke says so once more while it is closed; whoever used it was told then.
-        with contextlib.suppress(QMPError, EOFError, OSError, TimeoutError):
-            if self._client is not None:
-                await self._client.disconnect()
+        if self._client is not None:
+            await self._client.disconnect()
 
     def _translated(self, work: Coroutine[object, object, _Result], what: str) -> _Result:
         try:

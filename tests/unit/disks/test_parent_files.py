@@ -51,7 +51,9 @@ def first_byte(path: Path, *roots: Path) -> bytes:
 )
 def test_a_parent_beside_its_child_is_found_by_any_path(tmp_path: Path, paths: dict[str, str]) -> None:
     write_base(tmp_path / "base.vhdx")
-    assert first_byte(write_child(tmp_path / "child.avhdx", **paths)) == b"b"
+    image = Image(size_bytes=2 * MIB, write_guid=CHILD_GUID, parent=linkage(BASE_GUID, **paths))
+    (tmp_path / "child.avhdx").write_bytes(image.build())
+    assert first_byte(tmp_path / "child.avhdx") == b"b"
 
 
 def test_the_relative_path_comes_first(tmp_path: Path) -> None:

@@ -139,8 +139,7 @@ KNOWN = ((BAT, BAT_AT, MIB, 1), (METADATA, METADATA_AT, MIB, 1))
 
 def test_an_unknown_region_is_refused_only_when_it_is_required(image: bytes) -> None:
     place = BAT_AT + MIB
-    bare = image[:place] + bytes(MIB)
-    bare = patched(bare, BAT_AT, bytes(MIB))
+    bare = patched(image[:place] + bytes(MIB), BAT_AT, bytes(MIB))
     optional = region_entries(*KNOWN, (OTHER_GUID, place, MIB, 0))
     assert content_of(open_image(patched(bare, FIRST_REGIONS, optional))) == bytes(4 * MIB)
     with pytest.raises(BadInputError, match=str(OTHER_GUID)):

@@ -29,7 +29,7 @@ class MemorySource:
     """Bytes in memory as a byte source; remembers whether it was closed, and that it is never written."""
 
     def __init__(self, content: bytes | bytearray, location: str = "memory") -> None:
-        self.content = bytes(content)
+        self.content = content
         self._location = location
         self.closed = False
 
@@ -44,7 +44,7 @@ class MemorySource:
     def read_into(self, offset: int, buffer: memoryview) -> None:
         if offset < 0 or offset + len(buffer) > len(self.content):
             raise ValueError("beyond the end")
-        buffer[:] = self.content[offset : offset + len(buffer)]
+        buffer[:] = memoryview(self.content)[offset : offset + len(buffer)]
 
     def close(self) -> None:
         self.closed = True
@@ -224,7 +224,7 @@ def log_entry(
     return sealed((head + descriptors).ljust(front_bytes, b"\0") + sectors)
 
 
-def patched(image: bytes | bytearray, offset: int, value: bytes) -> bytearray:
+def patched(image: bytes | bytearray, offset: int, value: bytes | bytearray) -> bytearray:
     changed = bytearray(image)
     changed[offset : offset + len(value)] = value
     return changed

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import blake3
 import msgspec
@@ -131,6 +133,15 @@ def test_a_new_event_says_its_class_version_from_the_second_on() -> None:
 
     assert newest["class_version"] == 3
     assert "class_version" not in first
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_a_time_in_the_hour_that_its_zone_repeats_keeps_its_instant(fold: int) -> None:
+    at = datetime(2007, 11, 4, 1, 0, fold=fold, tzinfo=ZoneInfo("America/Boise"))
+
+    event = EventMapper().to_domain_event(EventMapper().to_stored_event(replace(started(STREAM), at=at)))
+
+    assert event.at.timestamp() == at.timestamp()
 
 
 def test_an_event_whose_class_has_no_name_is_refused() -> None:

@@ -1,0 +1,48 @@
+# make demo   the main job on a real guest: back up, list, boot, picture, mail
+# make test   every check
+# make check  format, lint, types, import rules
+# make bench  the benchmarks; make bench-peers compares with restic and borg
+
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+STAMPS := .cache/stamps
+
+.PHONY: demo test check unit format bench bench-peers clean
+
+demo: $(STAMPS)/system-demo $(STAMPS)/python
+	$(PYTHON) -m tests.journeys.demo --to demo
+
+test: $(STAMPS)/system-test $(STAMPS)/python check
+	$(PYTHON) -m pytest
+
+check: $(STAMPS)/python
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: $(STAMPS)/python
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: $(STAMPS)/system-bench $(STAMPS)/python
+	$(PYTHON) -m pytest benchmarks --benchmark-only -o python_files='bench_*.py'
+
+bench-peers: $(STAMPS)/system-bench $(STAMPS)/python
+	$(PYTHON) -m benchmarks.peers --rounds 3 --write-docs
+
+$(STAMPS)/system-%: .ci/system-packages
+	@mkdir -p $(STAMPS)
+	.ci/system-packages $*
+	@touch $@
+
+# The lock names exact versions and hashes and no index: pip takes them from where this machine takes packages.
+$(STAMPS)/python: requirements.lock pyproject.toml | $(STAMPS)/system-demo
+	@mkdir -p $(STAMPS)
+	python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean:
+	rm -rf .venv .cache demo dist build

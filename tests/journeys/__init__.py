@@ -1,0 +1,1 @@
+"""Atesta as its users drive it: whole commands, from the outside."""
