@@ -70,9 +70,9 @@ class FolderPackStore:
         with _as_trouble(self._packs):
             folders = sorted(self._packs.iterdir()) if self._packs.is_dir() else []
             for folder in folders:
-                for path in folder.iterdir():
+                for path in folder.iterdir() if folder.is_dir() else ():
                     pack_id = parse_pack_name(path.name)
-                    if pack_id is not None and folder.name == pack_id.hex()[:2]:
+                    if pack_id is not None and folder.name == pack_id.hex()[:2] and path.is_file():
                         yield pack_id
 
     def delete_pack(self, pack_id: bytes) -> None:
@@ -170,7 +170,8 @@ class FolderPackDraft:
         self._waiting_bytes = 0
         self._open = True
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Waits for a sweep that looks at the file at this moment; is_held tells afterwards what came of it.
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         except OSError:
             self.discard()
             raise
@@ -193,10 +194,10 @@ class FolderPackDraft:
         self._flush()
         with _as_trouble(self._path):
             os.fsync(self._descriptor)
-            if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
-                _fsync_folder(self._packs.parent)
-                _fsync_folder(self._packs)
+            folder.mkdir(parents=True, exist_ok=True)
+            # Also when the folder was there: another thread may have made it and not have come to this yet.
+            _fsync_folder(self._packs.parent)
+            _fsync_folder(self._packs)
             self._path.replace(folder / name)
             _fsync_folder(folder)
         self._close()
@@ -204,8 +205,11 @@ class FolderPackDraft:
     def discard(self) -> None:
         """Remove the draft."""
         if self._open:
-            self._path.unlink(missing_ok=True)
-            self._close()
+            try:
+                with _as_trouble(self._path):
+                    self._path.unlink(missing_ok=True)
+            finally:
+                self._close()
 
     def _flush(self) -> None:
         with _as_trouble(self._path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from adapters.stores.names import checked_document_name, pack_name
+from adapters.stores.names import DOCUMENT_BYTES_MAX, checked_document_name, pack_name
 from domain.errors import BadInputError, DamagedDataError
 
 
@@ -51,6 +51,8 @@ class MemoryPackStore:
 
     def write_document(self, name: str, content: bytes, *, replace: bool = False) -> None:
         """Write a document."""
+        if len(content) > DOCUMENT_BYTES_MAX:
+            raise BadInputError("The document is too large.", where=name)
         with self._lock:
             if checked_document_name(name) in self._documents and not replace:
                 raise BadInputError("There is a repository here already.", where=self.location)

@@ -137,13 +137,13 @@ def _block_sums(data: memoryview) -> npt.NDArray[np.uint64]:
 
 
 def _runs(is_zero: npt.NDArray[np.bool_]) -> list[tuple[int, int, bool]]:
-    """Maximal runs (first block, block after the last, zero?), where short zero runs count as data."""
+    """Maximal runs (first block, block after the last, zero?), where short zero runs beside data count as data."""
     edges = np.flatnonzero(np.diff(is_zero.view(np.int8))) + 1
     starts: list[int] = [0, *edges.tolist()]
     ends: list[int] = [*edges.tolist(), len(is_zero)]
     runs: list[tuple[int, int, bool]] = []
     for first, last in zip(starts, ends, strict=True):
-        zero = bool(is_zero[first]) and last - first >= ZERO_RUN_BLOCKS_MIN
+        zero = bool(is_zero[first]) and (last - first >= ZERO_RUN_BLOCKS_MIN or last - first == len(is_zero))
         if runs and not zero and not runs[-1][2]:
             runs[-1] = (runs[-1][0], last, False)
         else:

@@ -265,7 +265,10 @@ def decode_header(data: bytes, repository_id: bytes) -> PackHeader:
         raise _damaged(f"its version {version} or kind {kind} is unknown")
     if owner != repository_id:
         raise _damaged("it belongs to another repository")
-    return PackHeader(kind=PackKind(kind), salt=salt, repository_id=owner)
+    header = PackHeader(kind=PackKind(kind), salt=salt, repository_id=owner)
+    if header.encoded() != data:
+        raise _damaged("reserved bytes of its header are in use")
+    return header
 
 
 def footer_bytes(trailer: bytes, pack_bytes: int) -> int:

@@ -55,12 +55,12 @@ def test_pieces_cover_a_segment_on_the_grid_within_the_limits(values: list[int],
         assert len(held) == piece.length > 0
         if piece.is_zero:
             assert not any(held)
-            assert -(-piece.length // GRID_BYTES) >= 4
+            assert piece.length > 3 * GRID_BYTES or len(pieces) == 1
         else:
-            assert any(held)
             assert piece.length <= PARAMETERS.chunk_bytes_max
         position += piece.length
     assert position == len(content)
+    assert (len(pieces) == 1 and pieces[0].is_zero) == (not any(content))
     for before, after in zip(pieces, pieces[1:], strict=False):
         assert not (before.is_zero and after.is_zero)
         if not before.is_zero and not after.is_zero:

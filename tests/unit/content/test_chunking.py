@@ -82,6 +82,11 @@ def test_a_segment_of_zeros_is_one_zero_piece_whether_or_not_it_is_allocated() -
     assert chunker().cut(memoryview(bytearray(1 << 20)), []) == expected
 
 
+def test_a_disk_of_a_few_zero_blocks_is_zero_whether_or_not_they_are_allocated() -> None:
+    """Its map must not depend on it: equal content has equal roots."""
+    assert cut(bytes(2 * GRID_BYTES)) == [Piece(0, 2 * GRID_BYTES, is_zero=True)]
+
+
 def test_nothing_outside_of_the_ranges_is_looked_at() -> None:
     content = b"\xff" * (64 * GRID_BYTES)
 
