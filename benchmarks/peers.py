@@ -99,9 +99,9 @@ def run_round(tool: Contender, chosen_images: ImageSet, cache: PageCache, workpl
         for needed in ("home", "restored"):
             (place.folder / needed).mkdir()
         tool.prepare(place)
-        page_cache.prepare(cache, chosen_images.paths)
+        page_cache.prepare(cache, chosen_images.paths, workplace)
         ingest = measure(tool.ingest(place), durable=place.folder)
-        page_cache.prepare(cache, page_cache.files_below(place.repository))
+        page_cache.prepare(cache, page_cache.files_below(place.repository), workplace)
         restore = measure(tool.restore(place), durable=place.folder)
         _check(tool, place)
         stored_bytes = sum(path.stat().st_blocks for path in page_cache.files_below(place.repository)) * _BLOCK_BYTES

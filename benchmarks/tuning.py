@@ -76,7 +76,7 @@ def try_setting(setting: Setting, chosen_images: ImageSet) -> Outcome:
     largest = chosen_images.paths.index(chosen_images.largest)
     chunking = ChunkingParameters(chunk_bytes_average=setting.average_bytes)
     with _in_force(setting), tempfile.TemporaryDirectory(prefix="tuning.", dir=cache_folder()) as folder:
-        page_cache.prepare(PageCache.WARM, chosen_images.paths)
+        page_cache.prepare(PageCache.WARM, chosen_images.paths, cache_folder())
         with TrialRepository(Path(folder) / "repository", chunking) as repository:
             start = time.perf_counter()
             taken = repository.take(chosen_images.paths, setting.workers)

@@ -56,8 +56,8 @@ def select_point(points: Sequence[RestorePoint], text: str) -> RestorePoint:
 
 
 def _matches(machine: Machine, pattern: str) -> bool:
-    folded = pattern.casefold()
-    return fnmatchcase(machine.name.casefold(), folded) or machine.machine_id.casefold() == folded
+    folded, name = pattern.casefold(), machine.name.casefold()
+    return folded in (name, machine.machine_id.casefold()) or fnmatchcase(name, folded)
 
 
 def _not_one(text: str, what: str) -> BadInputError:
