@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from adapters.clock import SystemClock
 from adapters.configuration import LoadedConfiguration, parse_size
@@ -15,7 +15,7 @@ from adapters.disks.writing.create_image import create_image
 from adapters.eventstore.catalog import SQLiteCatalog
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
-from adapters.eventstore.rebuild import ProjectionName, rebuild
+from adapters.eventstore.rebuild import ProjectionName, rebuild, remove_abandoned_drafts
 from adapters.exports.exported_machines import ExportedMachines
 from adapters.guests.outside import OutsideGuestFileSystems
 from adapters.labs.picture_archive import FolderPictureArchive
@@ -27,7 +27,7 @@ from adapters.mail.outbox import FolderOutbox
 from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
 from adapters.reading.tesseract import TesseractReader
 from adapters.restore_folder import RestoredFolder, restore_to_folder
-from adapters.secret_files import smtp_password
+from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
@@ -41,7 +41,7 @@ from domain.workflows.backup import BackupSettings, BackupWorkflow
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.report_delivery import deliver_reports
-from domain.workflows.vault import FORMAT_VERSION, Vault, create_vault, describe, open_vault
+from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
 
@@ -51,6 +51,8 @@ class Atesta:
     def __init__(self, configuration: LoadedConfiguration) -> None:
         self.configuration = configuration
         self.clock = SystemClock()
+        # Read at once: it is taken out of the environment, so that no program started later inherits it.
+        self._smtp_password_given = smtp_password_given()
         self.store = FolderPackStore(configuration.repository_folder)
 
     @cached_property
@@ -95,21 +97,22 @@ class Atesta:
         """Make the repository and record it; returns the recovery key."""
         chunking = ChunkingParameters()
         vault, recovery_key = create_vault(self.store, passphrase, chunking, os.urandom)
-        SQLiteEventLog(self._events_path).append(
-            [
-                RepositoryCreated(
-                    originator_id=uuid4(),
-                    originator_version=1,
-                    at=self.clock.now(),
-                    repository_id=vault.repository_id,
-                    format_version=FORMAT_VERSION,
-                    segment_bytes=chunking.segment_bytes,
-                    chunk_bytes_min=chunking.chunk_bytes_min,
-                    chunk_bytes_average=chunking.chunk_bytes_average,
-                    chunk_bytes_max=chunking.chunk_bytes_max,
-                )
-            ]
+        created = RepositoryCreated(
+            originator_id=uuid4(),
+            originator_version=1,
+            at=self.clock.now(),
+            repository_id=vault.repository_id,
+            format_version=FORMAT_VERSION,
+            segment_bytes=chunking.segment_bytes,
+            chunk_bytes_min=chunking.chunk_bytes_min,
+            chunk_bytes_average=chunking.chunk_bytes_average,
+            chunk_bytes_max=chunking.chunk_bytes_max,
         )
+        try:
+            SQLiteEventLog(self._events_path).append([created])
+        except BaseException:
+            self.store.remove_document(DOCUMENT)
+            raise
         return recovery_key
 
     def open_vault(self, secret: str) -> Vault:
@@ -141,11 +144,15 @@ class Atesta:
             reader=self.reader(vault),
             log=self.log,
             guests=OutsideGuestFileSystems(),
-            lab=QemuLab(lab_folder),
+            lab=QemuLab(
+                lab_folder, memory_bytes_max=parse_size(content.lab.memory), processors_max=content.lab.processors
+            ),
             workbench=FolderWorkbench(lab_folder, _new_raw_image, DiskFiles([lab_folder])),
             console_reader=TesseractReader(),
             pictures=FolderPictureArchive(self._state("pictures")),
             outbox=self.outbox,
+            locks=FileMachineLocks(self._state("locks")),
+            open_verifications=self._open_verifications,
             clock=self.clock,
             progress=progress,
             new_id=uuid4,
@@ -160,6 +167,10 @@ class Atesta:
                 redact=content.mail.redact,
             ),
         )
+
+    def _open_verifications(self) -> Sequence[UUID]:
+        self.catalog.catch_up()
+        return [one.verification_id for one in self.catalog.verifications() if one.word is None and not one.error]
 
     def reader(self, vault: Vault) -> ChunkReader:
         """What reads chunks back."""
@@ -204,6 +215,8 @@ class Atesta:
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names."""
+        for path in (self._catalog_path, self._index_path):
+            remove_abandoned_drafts(path)
         rebuild(ProjectionName.CATALOG, self._catalog_path, self.log)
         rebuild(ProjectionName.CHUNK_INDEX, self._index_path, self.log)
         return ("the catalog", "the chunk index")
@@ -220,11 +233,16 @@ class Atesta:
                 port=smtp.port,
                 security=SmtpSecurity(smtp.security),
                 username=smtp.user,
-                password=smtp_password(self.configuration.path(smtp.password_file) if smtp.password_file else None),
+                password=self._smtp_password_given or self._smtp_password_kept,
                 ca_file=self.configuration.path(smtp.ca_file) if smtp.ca_file else None,
                 wait_s=smtp.timeout_seconds,
             )
         )
+
+    @property
+    def _smtp_password_kept(self) -> str | None:
+        file = self.configuration.content.mail.smtp.password_file
+        return secret_from_file(self.configuration.path(file), "mail server's password") if file else None
 
     @property
     def _events_path(self) -> Path:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from domain.errors import BadInputError, EnvironmentTroubleError
+from domain.ports.mail import checked_mailbox
 
 FILE_NAME = "atesta.toml"
 ENVIRONMENT_VARIABLE = "ATESTA_CONFIG"
@@ -149,6 +150,8 @@ def load_configuration(path: Path) -> LoadedConfiguration:
     try:
         content = msgspec.toml.decode(text, type=Configuration)
         parse_size(content.lab.memory)
+        for address in (content.mail.sender, *content.mail.recipients):
+            checked_mailbox(address)
     except (msgspec.MsgspecError, ValueError) as error:
         raise BadInputError(
             f"The configuration is wrong: {error}.", where=str(path), next_step="Correct it; docs/configuration.md."

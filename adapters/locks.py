@@ -19,9 +19,9 @@ class FileMachineLocks:
         self._folder = folder
 
     @contextmanager
-    def held(self, machine_id: str) -> Iterator[None]:
-        """Hold the lock of a machine."""
-        path = self._folder / f"{hashlib.sha256(machine_id.encode(errors='surrogatepass')).hexdigest()[:32]}.lock"
+    def held(self, name: str) -> Iterator[None]:
+        """Hold the lock of a machine or a run."""
+        path = self._folder / f"{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:32]}.lock"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -34,9 +34,15 @@ class FileMachineLocks:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise BusyError(
-                    "A backup of this machine is running.",
-                    where=machine_id,
+                    "It is being worked on by another run.",
+                    where=name,
                     next_step="Wait for it; `atesta status` shows what runs.",
+                ) from error
+            except OSError as error:
+                raise EnvironmentTroubleError(
+                    f"The file system of the state folder gives no locks: {error.strerror}.",
+                    where=str(self._folder),
+                    next_step="Set [repository] state_folder in atesta.toml to a local disk.",
                 ) from error
             yield
         finally:

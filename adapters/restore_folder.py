@@ -70,14 +70,18 @@ def restore_to_folder(
         _make_folder(path.parent)
     data_bytes = 0
     for disk, path in places:
-        if overwrite:
-            path.unlink(missing_ok=True)
-        writer = new_image(path, image_format, disk.size_bytes, disk.sector_size_bytes, disk.disk_id)
+        # What is there stays until the new image is whole.
+        fresh = path.with_name(f"new-{path.name}") if path.exists() else path
+        if fresh != path:
+            _remove(fresh)
+        writer = new_image(fresh, image_format, disk.size_bytes, disk.sector_size_bytes, disk.disk_id)
         try:
             data_bytes += restore_disk(reader, disk, writer, progress, workers).data_bytes
             writer.finish()
         finally:
             writer.abort()
+        if fresh != path:
+            _replace(fresh, path)
     for file, path in kept:
         _write(path, read_stored_file(reader, file))
     _write(description, _machine_toml(point, [(disk, path.name) for disk, path in places]))
@@ -131,13 +135,29 @@ def _as_toml(content: dict[str, object]) -> str:
 
 
 def _refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
-    for path in paths:
+    """Nor are folders that are links written through: they lead out of the target."""
+    folders = {path.parent for path in paths if path.parent.is_symlink()}
+    for path in (*folders, *paths):
         if path.is_symlink() or path.is_dir() or (path.exists() and not overwrite):
             raise BadInputError(
                 "There is a file in the way.",
                 where=str(path),
                 next_step="Restore into another folder, or give --overwrite to replace files.",
             )
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _trouble(error, path) from error
+
+
+def _replace(fresh: Path, path: Path) -> None:
+    try:
+        fresh.replace(path)
+    except OSError as error:
+        raise _trouble(error, path) from error
 
 
 def _make_folder(folder: Path) -> None:

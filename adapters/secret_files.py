@@ -12,13 +12,10 @@ SMTP_PASSWORD_VARIABLE = "ATESTA_SMTP_PASSWORD"  # noqa: S105 - the name of a va
 _FILE_BYTES_MAX = 4096
 
 
-def smtp_password(file: Path | None) -> str | None:
-    """The mail server's password, from ``ATESTA_SMTP_PASSWORD`` or ``file``; None when neither is there."""
+def smtp_password_given() -> str | None:
+    """The mail server's password from ``ATESTA_SMTP_PASSWORD``; None when it is not set."""
     # Taken out, so that no program that is started later inherits it.
-    from_environment = os.environ.pop(SMTP_PASSWORD_VARIABLE, None)
-    if from_environment:
-        return from_environment
-    return secret_from_file(file, "mail server's password") if file else None
+    return os.environ.pop(SMTP_PASSWORD_VARIABLE, None) or None
 
 
 def secret_from_file(file: Path, what: str) -> str:

@@ -11,6 +11,7 @@ from benchmarks.images import data_ranges
 from domain.errors import EnvironmentTroubleError
 
 _READ_BYTES = 4 << 20
+FILLER_NAME = "page-cache-filler"
 _LEFT_FREE_BYTES = 1 << 30
 _DROP_FILE = Path("/proc/sys/vm/drop_caches")
 
@@ -18,6 +19,7 @@ _DROP_FILE = Path("/proc/sys/vm/drop_caches")
 class PageCache(StrEnum):
     """What of the input is in memory when a measurement starts."""
 
+    FULL = "full"
     WARM = "warm"
     COLD = "cold"
 
@@ -25,16 +27,17 @@ class PageCache(StrEnum):
 def prepare(cache: PageCache, files: Iterable[Path], workplace: Path) -> None:
     """Write out what is dirty, then read ``files`` into the cache or drop everything from it (needs root).
 
-    Before ``files`` are read, free memory is filled with the holes of a file in ``workplace``, as on a machine that has
-    been up for a while. A virtual machine whose host lends memory page by page pays for the first touch of a free page:
-    up to several seconds a gigabyte were seen, more than anything that is measured here.
+    For ``FULL``, free memory is filled first with the holes of a file in ``workplace``, as on a machine that has been
+    up for a while. A virtual machine whose host lends memory page by page pays for the first touch of a free page:
+    up to several seconds a gigabyte were seen, more than much of what is measured here.
     """
     os.sync()
     if cache is PageCache.COLD:
         _drop()
         return
     buffer = bytearray(_READ_BYTES)
-    _fill_free_memory(workplace, buffer)
+    if cache is PageCache.FULL:
+        _fill_free_memory(workplace / FILLER_NAME, buffer)
     for file in files:
         _read(file, buffer)
 
@@ -53,12 +56,11 @@ def _drop() -> None:
         ) from error
 
 
-def _fill_free_memory(workplace: Path, buffer: bytearray) -> None:
+def _fill_free_memory(filler: Path, buffer: bytearray) -> None:
     """Read a file that is one hole until little memory is free; its pages are clean and the first to be reused.
 
     The file stays: removing it would free its pages.
     """
-    filler = workplace / "page-cache-filler"
     with filler.open("ab+", buffering=0) as opened:
         opened.truncate(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
         opened.seek(0)

@@ -21,7 +21,7 @@ from benchmarks.contenders import Contender, Place, Profile, contenders
 from benchmarks.data import Size, images
 from benchmarks.images import ImageSet, allocated_bytes, cache_folder, virtual_bytes
 from benchmarks.measuring import measure
-from benchmarks.page_cache import PageCache
+from benchmarks.page_cache import FILLER_NAME, PageCache
 from benchmarks.report import as_markdown, write_between_markers
 from benchmarks.this_machine import describe, version_line
 from domain.errors import AtestaError, DamagedDataError
@@ -49,12 +49,13 @@ class Plan:
 def main() -> int:
     """Compare as the command line says and print the tables."""
     chosen = _arguments()
+    workplace: Path = chosen.folder or cache_folder()
     try:
         comparison = compare(
             images(chosen.size),
             contenders(chosen.profile),
             Plan(size=chosen.size, profile=chosen.profile, cache=chosen.cache, rounds=chosen.rounds),
-            workplace=chosen.folder or cache_folder(),
+            workplace=workplace,
         )
         text = as_markdown(comparison)
         print(text)
@@ -64,6 +65,8 @@ def main() -> int:
     except AtestaError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    finally:
+        (workplace / FILLER_NAME).unlink(missing_ok=True)
     return 0
 
 
@@ -142,7 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often each tool runs; they take turns")
     parser.add_argument("--size", type=Size, choices=list(Size), default=Size.FULL)
     parser.add_argument("--profile", type=Profile, choices=list(Profile), default=Profile.DEFAULT)
-    parser.add_argument("--cache", type=PageCache, choices=list(PageCache), default=PageCache.WARM)
+    parser.add_argument("--cache", type=PageCache, choices=list(PageCache), default=PageCache.FULL)
     parser.add_argument("--folder", type=Path, help="where repositories are made (default: the cache)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures are saved")
     parser.add_argument("--write-docs", action="store_true", help="write the tables into docs/benchmarks.md")

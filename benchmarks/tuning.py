@@ -21,7 +21,7 @@ from unittest.mock import patch
 from benchmarks import page_cache
 from benchmarks.data import Size, images
 from benchmarks.images import ImageSet, allocated_bytes, cache_folder
-from benchmarks.page_cache import PageCache
+from benchmarks.page_cache import FILLER_NAME, PageCache
 from benchmarks.trial_repository import TrialRepository
 from domain.content.chunking import ChunkingParameters
 from domain.errors import AtestaError
@@ -68,6 +68,8 @@ def main() -> int:
     except AtestaError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    finally:
+        (cache_folder() / FILLER_NAME).unlink(missing_ok=True)
     return 0
 
 
@@ -76,7 +78,7 @@ def try_setting(setting: Setting, chosen_images: ImageSet) -> Outcome:
     largest = chosen_images.paths.index(chosen_images.largest)
     chunking = ChunkingParameters(chunk_bytes_average=setting.average_bytes)
     with _in_force(setting), tempfile.TemporaryDirectory(prefix="tuning.", dir=cache_folder()) as folder:
-        page_cache.prepare(PageCache.WARM, chosen_images.paths, cache_folder())
+        page_cache.prepare(PageCache.FULL, chosen_images.paths, cache_folder())
         with TrialRepository(Path(folder) / "repository", chunking) as repository:
             start = time.perf_counter()
             taken = repository.take(chosen_images.paths, setting.workers)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from blake3 import blake3
 
-from domain.errors import AtestaError, DamagedDataError
+from domain.errors import AtestaError, BusyError, DamagedDataError
 from domain.events.restore_point import StoredDisk, VerificationRecorded
 from domain.events.verification import (
     ConsoleCaptured,
@@ -30,6 +31,7 @@ from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.guests import DiskFinding, GuestFileSystems
 from domain.ports.lab import Lab, LabDisk, LabPlan
+from domain.ports.locks import MachineLocks
 from domain.ports.mail import Outbox
 from domain.ports.progress import Progress
 from domain.ports.reading import ConsoleReader
@@ -101,6 +103,8 @@ class VerificationWorkflow:
         console_reader: ConsoleReader,
         pictures: PictureArchive,
         outbox: Outbox,
+        locks: MachineLocks,
+        open_verifications: Callable[[], Sequence[UUID]],
         clock: Clock,
         progress: Progress,
         new_id: Callable[[], UUID],
@@ -114,6 +118,8 @@ class VerificationWorkflow:
         self._console_reader = console_reader
         self._pictures = pictures
         self._outbox = outbox
+        self._locks = locks
+        self._open_verifications = open_verifications
         self._clock = clock
         self._progress = progress
         self._new_id = new_id
@@ -127,7 +133,26 @@ class VerificationWorkflow:
         """
         for sentence in (*self._lab.sweep(), *self._workbench.sweep()):
             self._progress.say(sentence)
+        self._close_interrupted()
         stream = RunStream(self._log, self._clock, self._new_id())
+        with self._locks.held(_lock_name(stream.stream_id)):
+            return self._verify_in(stream, point)
+
+    def _close_interrupted(self) -> None:
+        """End verifications that were killed: those without an end whose lock nobody holds."""
+        for verification_id in self._open_verifications():
+            try:
+                with self._locks.held(_lock_name(verification_id)):
+                    events = self._log.stream(verification_id)
+                    if any(isinstance(event, VerdictReached | VerificationFailed) for event in events):
+                        continue
+                    stream = RunStream(self._log, self._clock, verification_id, events[-1].originator_version)
+                    with stream.turn() as place:
+                        stream.append(VerificationFailed(**place, error="interrupted: it was killed or the power went"))
+            except BusyError:
+                continue
+
+    def _verify_in(self, stream: RunStream, point: RestorePoint) -> VerificationOutcome:
         with stream.turn() as place:
             stream.append(
                 VerificationStarted(
@@ -144,7 +169,7 @@ class VerificationWorkflow:
 
     def _run(self, stream: RunStream, point: RestorePoint) -> VerificationOutcome:
         boot: BootRecord | None = None
-        with self._workbench.opened() as bench:
+        with self._torn_down_afterwards(stream), self._workbench.opened() as bench:
             recovered = self._recover(stream, point, bench)
             trouble = recovered.trouble
             if recovered.data.complete:
@@ -152,14 +177,13 @@ class VerificationWorkflow:
                     boot = self._boot(stream, point, bench)
                 except AtestaError as error:
                     trouble = f"The lab could not carry the boot through: {error}"
-        with stream.turn() as place:
-            stream.append(LabTornDown(**place, removed=("recovered disks", "overlay", "virtual machine")))
         pictures = self._capture(stream, boot)
         verdict = judge(data=recovered.data, disks=recovered.findings, boot=boot)
         if trouble:
             verdict = replace(verdict, reasons=(trouble, *verdict.reasons))
-        self._record(stream, point, verdict, recovered.restore_s)
-        keys = self._report(stream, point, verdict, recovered, boot, pictures)
+        # The mails come first: a verdict without its mail could never be mended, a mail without its event can.
+        keys = self._queue_report(stream, point, verdict, recovered, boot, pictures)
+        self._record(stream, point, verdict, recovered.restore_s, keys)
         return VerificationOutcome(
             verification_id=stream.stream_id,
             verdict=verdict,
@@ -167,6 +191,16 @@ class VerificationWorkflow:
             picture=pictures.kept_at,
             mail_keys=keys,
         )
+
+    @contextmanager
+    def _torn_down_afterwards(self, stream: RunStream) -> Iterator[None]:
+        """Look after the lab when a run has left it, on every path, and record that nothing of it stayed."""
+        try:
+            yield
+        finally:
+            left = (*self._lab.sweep(), *self._workbench.sweep())
+            with stream.turn() as place:
+                stream.append(LabTornDown(**place, removed=left))
 
     def _recover(self, stream: RunStream, point: RestorePoint, bench: Bench) -> _Recovered:
         """Write the disks out for the lab, which reads and rehashes every chunk, and look at them from outside."""
@@ -287,7 +321,9 @@ class VerificationWorkflow:
             )
         return _Pictures(png, gif, kept_at)
 
-    def _record(self, stream: RunStream, point: RestorePoint, verdict: Verdict, restore_s: float) -> None:
+    def _record(
+        self, stream: RunStream, point: RestorePoint, verdict: Verdict, restore_s: float, keys: Sequence[str]
+    ) -> None:
         of_point = self._log.stream(point.point_id)
         with stream.turn() as place:
             reached = VerdictReached(
@@ -309,8 +345,10 @@ class VerificationWorkflow:
                 grade=verdict.grade,
             )
             stream.append(reached, recorded)
+        with stream.turn() as place:
+            stream.append(ReportQueued(**place, mail_key=stream.stream_id.hex, recipients=len(keys)))
 
-    def _report(
+    def _queue_report(
         self,
         stream: RunStream,
         point: RestorePoint,
@@ -351,9 +389,11 @@ class VerificationWorkflow:
             report, key=stream.stream_id.hex, sender=self._settings.sender, recipients=self._settings.recipients
         )
         queue_mails(self._outbox, mails)
-        with stream.turn() as place:
-            stream.append(ReportQueued(**place, mail_key=stream.stream_id.hex, recipients=len(mails)))
         return tuple(mail.key for mail in mails)
 
     def _local_now(self) -> datetime:
         return self._clock.now().astimezone()
+
+
+def _lock_name(verification_id: UUID) -> str:
+    return f"verification {verification_id.hex}"

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from adapters.cli.presentation import cleaned, human_seconds, print_json
+from adapters.cli.presentation import cleaned, human_seconds, print_error, print_json
 from adapters.cli.progress import TerminalProgress
 from adapters.cli.session import Session, session_of, told
 from adapters.composition import Atesta
-from domain.errors import BadInputError
+from domain.errors import AtestaError, BadInputError
 from domain.model.verdicts import VerdictWord
 from domain.ports.catalog import RestorePoint
 from domain.workflows.mailing import DeliverySummary
@@ -65,10 +65,13 @@ def verify_points(
         with TerminalProgress(session.err) as progress:
             outcome = atesta.verification_workflow(vault, progress).verify(point)
         outcomes.append(outcome)
-        delivered = atesta.deliver_reports()
         if not quiet:
             _print_outcome(session, point, outcome)
-        print_delivery(session, atesta, delivered, quiet=quiet)
+        try:
+            print_delivery(session, atesta, atesta.deliver_reports(), quiet=quiet)
+        except AtestaError as error:
+            session.err.print("The report waits in the outbox; `atesta outbox` delivers it.")
+            print_error(session.err, error)
     return outcomes
 
 

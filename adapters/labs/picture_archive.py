@@ -30,6 +30,11 @@ class FolderPictureArchive:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise EnvironmentTroubleError(

@@ -49,43 +49,62 @@ class FolderWorkbench:
     @contextmanager
     def opened(self) -> Iterator[FolderBench]:
         """A bench that is removed when the context ends."""
-        bench = self._folder / f"bench-{secrets.token_hex(8)}"
+        lock, descriptor = self._locked()
+        bench = lock.with_suffix("")
         try:
-            bench.mkdir(mode=0o700, parents=True)
-            lock = os.open(bench / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise EnvironmentTroubleError(
-                f"The lab's folder cannot be written: {error.strerror}.",
-                where=str(self._folder),
-                next_step="Free space or set [lab] folder in atesta.toml.",
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with _as_trouble(bench):
+                bench.mkdir(mode=0o700)
             yield FolderBench(bench, self._new_image, self._open_disk)
         finally:
             shutil.rmtree(bench, ignore_errors=True)
-            os.close(lock)
+            lock.unlink(missing_ok=True)
+            os.close(descriptor)
 
     def sweep(self) -> tuple[str, ...]:
         """Remove abandoned benches."""
         return tuple(
-            f"Removed recovered disks that a killed verification left in {bench}."
-            for bench in sorted(self._folder.glob("bench-*"))
-            if _removed_if_abandoned(bench)
+            f"Removed recovered disks that a killed verification left in {lock.with_suffix('')}."
+            for lock in sorted(self._folder.glob("bench-*.lock"))
+            if _removed_if_abandoned(lock)
         )
 
+    def _locked(self) -> tuple[Path, int]:
+        """A new lock that this process holds; it is there before its bench, so that a sweep can tell whose it is."""
+        with _as_trouble(self._folder):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            while True:
+                lock = self._folder / f"bench-{secrets.token_hex(8)}.lock"
+                descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_nlink > 0:
+                    return lock, descriptor
+                os.close(descriptor)
 
-def _removed_if_abandoned(bench: Path) -> bool:
+
+@contextmanager
+def _as_trouble(path: Path) -> Iterator[None]:
     try:
-        lock = os.open(bench / "lock", os.O_RDWR | os.O_CLOEXEC)
+        yield
+    except OSError as error:
+        raise EnvironmentTroubleError(
+            f"The lab's folder cannot be written: {error.strerror}.",
+            where=str(path),
+            next_step="Free space or set [lab] folder in atesta.toml.",
+        ) from error
+
+
+def _removed_if_abandoned(lock: Path) -> bool:
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     else:
-        shutil.rmtree(bench, ignore_errors=True)
+        shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        lock.unlink(missing_ok=True)
         return True
     finally:
-        os.close(lock)
+        os.close(descriptor)

@@ -18,6 +18,7 @@ from adapters.stores.names import DOCUMENT_BYTES_MAX, checked_document_name, pac
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
 
 _WRITE_BYTES = 4 << 20
+_PARTS_MAX = 512
 _OPEN_PACKS_MAX = 64
 
 
@@ -61,7 +62,7 @@ class FolderPackStore:
             raise DamagedDataError(
                 "A pack is shorter than it was.",
                 where=str(pack.path),
-                next_step="Bring the file back from a copy, or back the machines up again.",
+                next_step="Bring the file back from a copy of the repository; other restore points are not touched.",
             )
         return data
 
@@ -120,6 +121,13 @@ class FolderPackStore:
         if len(content) > DOCUMENT_BYTES_MAX:
             raise DamagedDataError("The document is absurdly large.", where=str(path))
         return content
+
+    def remove_document(self, name: str) -> None:
+        """Remove a document durably."""
+        path = self._folder / checked_document_name(name)
+        with _as_trouble(path):
+            path.unlink(missing_ok=True)
+            _fsync_folder(self._folder)
 
     def sweep(self) -> int:
         """Remove drafts whose writer is dead."""
@@ -213,17 +221,26 @@ class FolderPackDraft:
 
     def _flush(self) -> None:
         with _as_trouble(self._path):
-            waiting = b"".join(self._waiting)
+            for start in range(0, len(self._waiting), _PARTS_MAX):
+                _write_all(self._descriptor, self._waiting[start : start + _PARTS_MAX])
             self._waiting.clear()
             self._waiting_bytes = 0
-            view = memoryview(waiting)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
 
     def _close(self) -> None:
         if self._open:
             self._open = False
             os.close(self._descriptor)
+
+
+def _write_all(descriptor: int, parts: list[bytes | memoryview]) -> None:
+    """Write buffers one after the other without joining them, also when the kernel takes only a part."""
+    written = os.writev(descriptor, parts)
+    for part in parts:
+        if written < len(part):
+            view = memoryview(part)[max(written, 0) :]
+            while view:
+                view = view[os.write(descriptor, view) :]
+        written -= len(part)
 
 
 def _removed_if_abandoned(path: Path) -> bool:
@@ -243,7 +260,7 @@ def _removed_if_abandoned(path: Path) -> bool:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -265,7 +282,7 @@ def _as_trouble(path: Path) -> Iterator[None]:
         raise DamagedDataError(
             "A file of the repository is missing.",
             where=str(path),
-            next_step="Bring it back from a copy, or back the machines up again.",
+            next_step="Bring it back from a copy of the repository; other restore points are not touched.",
         ) from error
     except OSError as error:
         raise _trouble(error, path) from error

@@ -62,6 +62,11 @@ class MemoryPackStore:
         """A document's content, or None."""
         return self._documents.get(checked_document_name(name))
 
+    def remove_document(self, name: str) -> None:
+        """Remove a document."""
+        with self._lock:
+            self._documents.pop(checked_document_name(name), None)
+
     def sweep(self) -> int:
         """Nothing outlives the process, so nothing is left behind."""
         return 0

@@ -74,7 +74,7 @@ class VerdictReached(RecordedEvent):
 
 @named("lab-torn-down:1")
 class LabTornDown(RecordedEvent):
-    """Nothing of the lab run is left."""
+    """Nothing of the lab run is left; ``removed`` says what had to be removed after the machine itself was gone."""
 
     removed: tuple[str, ...]
 

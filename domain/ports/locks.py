@@ -1,4 +1,4 @@
-"""Port: one backup of a machine at a time."""
+"""Port: one backup of a machine at a time, and telling a run that goes on from one that was killed."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from typing import Protocol
 class MachineLocks(Protocol):
     """Locks that vanish with the process that holds them."""
 
-    def held(self, machine_id: str) -> AbstractContextManager[None]:
-        """Hold the lock of a machine. Raises BusyError at once when another run has it."""
+    def held(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock ``name`` (a machine's id, or a run's). Raises BusyError at once when another run has it."""

@@ -56,5 +56,8 @@ class PackStore(Protocol):
     def read_document(self, name: str) -> bytes | None:
         """A document's content (at most 1 MiB), or None when there is none."""
 
+    def remove_document(self, name: str) -> None:
+        """Remove a document durably; one that is not there is no error."""
+
     def sweep(self) -> int:
         """Remove drafts that killed runs left behind, and return how many; drafts in use by live runs stay."""

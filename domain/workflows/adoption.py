@@ -15,7 +15,6 @@ def adopt_orphan_packs(vault: Vault, index: ChunkIndex, stream: RunStream) -> in
 
     A pack of a run that is going on may be among them; recording it twice does no harm. A damaged one stays as it is.
     """
-    vault.store.sweep()
     adopted = 0
     for pack_id in vault.store.pack_ids():
         if index.has_pack(pack_id):

@@ -6,7 +6,8 @@ synthetic-full-merged -> restore-point-committed. A crash in between leaves orph
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -114,6 +115,7 @@ class BackupWorkflow:
         ``backup-failed`` event says why and nothing that was committed before is touched.
         """
         with self._locks.held(machine.machine_id):
+            self._vault.store.sweep()
             self._index.catch_up()
             self._catalog.catch_up()
             self._close_interrupted(machine)
@@ -176,7 +178,7 @@ class BackupWorkflow:
             self._progress,
             self._settings.workers,
         ) as ingest:
-            with source.frozen(machine, plan) as frozen:
+            with self._let_go_afterwards(stream, plan), source.frozen(machine, plan) as frozen:
                 taken_at = self._clock.now()
                 self._record_taken(stream, plan, frozen)
                 disks, excluded_bytes = self._take_disks(stream, ingest, frozen)
@@ -185,9 +187,20 @@ class BackupWorkflow:
                     for file in frozen.configuration_files
                 )
                 ingest.finish()
-            with stream.turn() as place:
-                stream.append(PostSnapshot(**place, method=plan.method, remarks=()))
             return self._commit(stream, ingest, frozen, disks, files, taken_at, excluded_bytes, started_s)
+
+    @contextmanager
+    def _let_go_afterwards(self, stream: RunStream, plan: SnapshotPlan) -> Iterator[None]:
+        """Record that the machine was let go of, also when the run fails while it is held still."""
+        remarks: tuple[str, ...] = ()
+        try:
+            yield
+        except BaseException:
+            remarks = ("The run ended early.",)
+            raise
+        finally:
+            with stream.turn() as place:
+                stream.append(PostSnapshot(**place, method=plan.method, remarks=remarks))
 
     def _record_taken(self, stream: RunStream, plan: SnapshotPlan, frozen: FrozenMachine) -> None:
         with stream.turn() as place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import zstandard
 from blake3 import blake3
@@ -37,10 +38,14 @@ class WrittenPack:
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A chunk to store: ``data`` must not change until the frame that holds it is written."""
+    """A chunk to store: ``data`` must not change until the frame that holds it is written.
+
+    ``offset`` is where it stands in the buffer that is given with it, if it stands in one.
+    """
 
     chunk_id: bytes
     data: memoryview | bytes
+    offset: int = -1
 
 
 class PackWriter:
@@ -53,18 +58,21 @@ class PackWriter:
         self._compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_content_size=True)
         self._draft: PackDraft | None = None
 
-    def write(self, chunks: Sequence[NewChunk]) -> None:
-        """Store chunks in order. Raises EnvironmentTroubleError when the store is full."""
+    def write(self, chunks: Sequence[NewChunk], buffer: memoryview | None = None) -> None:
+        """Store chunks in order; neighbours in ``buffer`` are sealed from there, without a copy.
+
+        Raises EnvironmentTroubleError when the store is full.
+        """
         frame: list[NewChunk] = []
         frame_bytes = 0
         for chunk in chunks:
             if frame and frame_bytes + len(chunk.data) > FRAME_PLAIN_BYTES_MAX:
-                self._write_frame(frame)
+                self._write_frame(frame, buffer)
                 frame, frame_bytes = [], 0
             frame.append(chunk)
             frame_bytes += len(chunk.data)
         if frame:
-            self._write_frame(frame)
+            self._write_frame(frame, buffer)
 
     def finish(self) -> None:
         """Make what was written durable."""
@@ -83,10 +91,10 @@ class PackWriter:
             self._draft.discard()
             self._draft = None
 
-    def _write_frame(self, frame: Sequence[NewChunk]) -> None:
+    def _write_frame(self, frame: Sequence[NewChunk], buffer: memoryview | None) -> None:
         if self._draft is None:
             self._begin()
-        plain = frame[0].data if len(frame) == 1 else b"".join(chunk.data for chunk in frame)
+        plain = _plain(frame, buffer)
         self._append(
             self._sealer.seal(plain, [chunk.chunk_id for chunk in frame], [len(chunk.data) for chunk in frame])
         )
@@ -110,6 +118,15 @@ class PackWriter:
         self._digest.update(data)
         self._draft.append(data)
         self._pack_bytes += len(data)
+
+
+def _plain(frame: Sequence[NewChunk], buffer: memoryview | None) -> memoryview | bytes:
+    """The chunks end to end: a slice of the buffer where they are neighbours in it, else a copy."""
+    if len(frame) == 1:
+        return frame[0].data
+    if buffer is not None and all(one.offset + len(one.data) == two.offset for one, two in pairwise(frame)):
+        return buffer[frame[0].offset : frame[-1].offset + len(frame[-1].data)]
+    return b"".join(chunk.data for chunk in frame)
 
 
 class MapWriter:

@@ -151,6 +151,7 @@ class SegmentWorker:
         for piece, piece_id in zip(pieces, ids, strict=True):
             if piece_id in unwritten:
                 unwritten.discard(piece_id)
-                new.append(NewChunk(piece_id, segment[piece.offset : piece.offset + piece.length]))
-        self.writer.write(new)
+                data = segment[piece.offset : piece.offset + piece.length]
+                new.append(NewChunk(piece_id, data, piece.offset))
+        self.writer.write(new, segment)
         return fresh

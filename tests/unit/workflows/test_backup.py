@@ -194,7 +194,7 @@ def test_a_machine_whose_backup_runs_in_another_process_is_busy(tmp_path: Path) 
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"
-            with pytest.raises(BusyError, match="running"):
+            with pytest.raises(BusyError):
                 repository.workflow().back_up(source, source.machine)
             assert repository.events() == []
             repository.workflow().back_up(other, other.machine)

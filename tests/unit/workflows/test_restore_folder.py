@@ -19,7 +19,7 @@ from adapters.disks.writing.create_image import create_image
 from adapters.exports.exported_machines import ExportedMachines
 from adapters.restore_folder import RestoredFolder, plain_name, restore_to_folder
 from adapters.stores.memory import MemoryPackStore
-from domain.errors import AtestaError, BadInputError, DamagedDataError
+from domain.errors import AtestaError, BadInputError, DamagedDataError, EnvironmentTroubleError
 from domain.events.restore_point import StoredDisk, StoredFile
 from domain.model.machines import Controller, DiskPlace, Firmware, Machine, MachineSettings, VirtualDisk
 from domain.model.protection import Consistency
@@ -244,12 +244,28 @@ def test_damage_leaves_no_disk_behind(tmp_path: Path) -> None:
     assert [path.name for path in files_below(tmp_path)] == ["disk0.raw"], "the first one is whole"
 
 
-def test_a_machine_with_text_that_is_no_unicode_is_restored_all_the_same(tmp_path: Path) -> None:
-    """Catalogs made by other programs, or older ones, may hold lone surrogates."""
-    World("bad \udce9 name", "bad \udce9.vmcx").restore(tmp_path)
+def test_a_disk_that_is_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    world = World()
+    paths = world.restore(tmp_path).paths
+    world.point = replace(world.point, disks=(replace(world.point.disks[0], root=b"lost" * 8), world.point.disks[1]))
 
-    description = tomllib.loads(next(tmp_path.glob("*/machine.toml")).read_text(encoding="utf-8"))
-    assert description["name"].startswith("bad ")
+    with pytest.raises(DamagedDataError):
+        world.restore(tmp_path, overwrite=True)
+
+    assert [path.read_bytes() for path in paths if path.suffix == ".raw"] == CONTENTS
+    assert files_below(tmp_path) == set(paths)
+
+
+def test_an_old_file_that_cannot_be_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.restore(tmp_path)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(EnvironmentTroubleError, match="Permission denied"):
+        world.restore(tmp_path, overwrite=True)
 
 
 def test_a_target_that_is_a_file_is_told(tmp_path: Path) -> None:
