@@ -6,15 +6,14 @@ Names from the catalog are untrusted: what is not plain is replaced, so nothing 
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from adapters.durable_files import write_durably
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.events.restore_point import StoredDisk
 from domain.model.machines import VirtualDisk
@@ -168,15 +167,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{secrets.token_hex(8)}")
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_durably(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise _trouble(error, path) from error
 
 

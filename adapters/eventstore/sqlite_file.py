@@ -11,6 +11,7 @@ from pathlib import Path
 
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool, SQLiteCursor, SQLiteDatastore
 
+from adapters.durable_files import sync_folder
 from domain.errors import EnvironmentTroubleError
 
 _CONNECTIONS_KEPT = 8
@@ -138,11 +139,7 @@ def create_private_file(path: Path) -> bool:
 def fsync_folder(folder: Path) -> None:
     """Make the names in a folder durable. Raises EnvironmentTroubleError."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
     except OSError as error:
         raise EnvironmentTroubleError(
             f"A folder cannot be made durable: {error.strerror}.", where=str(folder), next_step="Check the disk."

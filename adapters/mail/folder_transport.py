@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.mail.durable_files import private_folder, write_durably
+from adapters.mail.kept_files import keep, private_folder
 from adapters.mail.mime import mime_message
 from domain.ports.mail import OutgoingMail, checked_key
 
@@ -29,8 +29,8 @@ class FolderTransport:
     def deliver(self, mail: OutgoingMail) -> None:
         """Write both files durably. Raises EnvironmentTroubleError when the folder cannot be written."""
         private_folder(self.folder)
-        write_durably(self.preview_path(mail.key), preview_html(mail).encode("utf-8"))
-        write_durably(self.message_path(mail.key), mime_message(mail).as_bytes())
+        keep(self.preview_path(mail.key), preview_html(mail).encode("utf-8"))
+        keep(self.message_path(mail.key), mime_message(mail).as_bytes())
 
     def message_path(self, key: str) -> Path:
         """Where the mail ``key`` is kept. Raises BadInputError for a key that is none."""

@@ -20,13 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.mail.durable_files import (
-    TEMPORARY_SUFFIX,
-    disk_trouble_translated,
-    private_folder,
-    remove_durably,
-    write_durably,
-)
+from adapters.durable_files import TEMPORARY_SUFFIX
+from adapters.mail.kept_files import disk_trouble_translated, forget, keep, private_folder
 from domain.errors import AtestaError, BadInputError, BusyError, DamagedDataError
 from domain.ports.mail import MailState, OutgoingMail, QueuedMail, checked_key
 
@@ -48,7 +43,7 @@ class FolderOutbox:
         if self._mail_path(mail.key).exists() or self._state_path(mail.key).exists() or self._was_sent(mail.key):
             return False
         content = msgspec.msgpack.encode(mail)
-        write_durably(self._mail_path(mail.key), _MAGIC + hashlib.sha256(content).digest() + content)
+        keep(self._mail_path(mail.key), _MAGIC + hashlib.sha256(content).digest() + content)
         return True
 
     def queued(self) -> Sequence[QueuedMail]:
@@ -73,9 +68,9 @@ class FolderOutbox:
         """Replace what is known about ``entry.key``, durably. Raises EnvironmentTroubleError."""
         content = msgspec.json.encode(entry)
         if entry.state is not MailState.SENT:
-            write_durably(self._state_path(entry.key), content)
+            keep(self._state_path(entry.key), content)
             return
-        write_durably(self._sent / f"{checked_key(entry.key)}.state", content)
+        keep(self._sent / f"{checked_key(entry.key)}.state", content)
         self._cleared_when_sent(entry.key)
 
     @contextmanager
@@ -108,8 +103,8 @@ class FolderOutbox:
     def _cleared_when_sent(self, key: str) -> bool:
         if not self._was_sent(key):
             return False
-        remove_durably(self._mail_path(key))
-        remove_durably(self._state_path(key))
+        forget(self._mail_path(key))
+        forget(self._state_path(key))
         return True
 
     def _entry(self, key: str) -> QueuedMail:

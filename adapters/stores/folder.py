@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
+from adapters.durable_files import remove_durably, sync_folder, write_durably
 from adapters.stores.names import DOCUMENT_BYTES_MAX, checked_document_name, pack_name, parse_pack_name
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
 
@@ -84,7 +85,7 @@ class FolderPackStore:
         with _as_trouble(path):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
-                _fsync_folder(path.parent)
+                sync_folder(path.parent)
 
     def write_document(self, name: str, content: bytes, *, replace: bool = False) -> None:
         """Write a document durably and atomically."""
@@ -93,20 +94,12 @@ class FolderPackStore:
             raise BadInputError("The document is too large.", where=name)
         with _as_trouble(path):
             self._folder.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{name}.{secrets.token_hex(8)}")
             try:
-                _write_durably(temporary, content)
-                if replace:
-                    temporary.replace(path)
-                else:
-                    os.link(temporary, path)
+                write_durably(path, content, replace=replace)
             except FileExistsError as error:
                 raise BadInputError(
                     "There is a repository here already.", where=self.location, next_step="Choose another folder."
                 ) from error
-            finally:
-                temporary.unlink(missing_ok=True)
-            _fsync_folder(self._folder)
 
     def read_document(self, name: str) -> bytes | None:
         """A document's content, or None."""
@@ -126,8 +119,7 @@ class FolderPackStore:
         """Remove a document durably."""
         path = self._folder / checked_document_name(name)
         with _as_trouble(path):
-            path.unlink(missing_ok=True)
-            _fsync_folder(self._folder)
+            remove_durably(path)
 
     def sweep(self) -> int:
         """Remove drafts whose writer is dead."""
@@ -204,10 +196,10 @@ class FolderPackDraft:
             os.fsync(self._descriptor)
             folder.mkdir(parents=True, exist_ok=True)
             # Also when the folder was there: another thread may have made it and not have come to this yet.
-            _fsync_folder(self._packs.parent)
-            _fsync_folder(self._packs)
+            sync_folder(self._packs.parent)
+            sync_folder(self._packs)
             self._path.replace(folder / name)
-            _fsync_folder(folder)
+            sync_folder(folder)
         self._close()
 
     def discard(self) -> None:
@@ -255,21 +247,6 @@ def _removed_if_abandoned(path: Path) -> bool:
         return False
     else:
         return True
-    finally:
-        os.close(descriptor)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,7 @@ synthetic-full-merged -> restore-point-committed. A crash in between leaves orph
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -192,15 +192,18 @@ class BackupWorkflow:
     @contextmanager
     def _let_go_afterwards(self, stream: RunStream, plan: SnapshotPlan) -> Iterator[None]:
         """Record that the machine was let go of, also when the run fails while it is held still."""
-        remarks: tuple[str, ...] = ()
         try:
             yield
         except BaseException:
-            remarks = ("The run ended early.",)
+            # What ended the run is what a person must see, even if this cannot be written down.
+            with suppress(AtestaError):
+                self._record_let_go(stream, plan, ("The run ended early.",))
             raise
-        finally:
-            with stream.turn() as place:
-                stream.append(PostSnapshot(**place, method=plan.method, remarks=remarks))
+        self._record_let_go(stream, plan, ())
+
+    def _record_let_go(self, stream: RunStream, plan: SnapshotPlan, remarks: tuple[str, ...]) -> None:
+        with stream.turn() as place:
+            stream.append(PostSnapshot(**place, method=plan.method, remarks=remarks))
 
     def _record_taken(self, stream: RunStream, plan: SnapshotPlan, frozen: FrozenMachine) -> None:
         with stream.turn() as place:

@@ -22,6 +22,7 @@ from domain.workflows.vault import Vault
 _READ_BYTES_MAX = 4 << 20
 _GAP_BYTES_MAX = 64 << 10
 _LAYOUTS_MAX = 512
+_LAYOUT_CHUNKS_MAX = 1 << 20
 _NODE_FRAMES_MAX = 8
 
 
@@ -145,8 +146,9 @@ class ChunkReader:
         layout = load_layout(self._vault, pack_id)
         with self._lock:
             self._layouts[pack_id] = layout
-            while len(self._layouts) > _LAYOUTS_MAX:
-                self._layouts.popitem(last=False)
+            chunks = sum(one.table.chunk_count for one in self._layouts.values())
+            while len(self._layouts) > 1 and (len(self._layouts) > _LAYOUTS_MAX or chunks > _LAYOUT_CHUNKS_MAX):
+                chunks -= self._layouts.popitem(last=False)[1].table.chunk_count
         return layout
 
     def _open(self, pack_id: bytes, layout: PackLayout, frame: int, sealed: memoryview | bytes) -> bytes:

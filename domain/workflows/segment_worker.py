@@ -73,11 +73,20 @@ class SharedRun:
     def store_node(self, node: bytes) -> bytes:
         """Store a map node unless it is there, and return its id."""
         node_id = self.vault.keys.map_id(node)
-        known = self.index.known([node_id])
         with self._map_lock:
-            if not known and self.claims.taken([node_id]):
+            if self.unstored([node_id]):
                 self.maps.add(node_id, node)
         return node_id
+
+    def unstored(self, chunk_ids: Iterable[bytes]) -> set[bytes]:
+        """Claim those chunks that are neither stored nor claimed, and return them.
+
+        The claim comes first: another worker gives its own up only after the index knows the chunk.
+        """
+        claimed = self.claims.taken(chunk_ids)
+        known = self.index.known(list(claimed))
+        self.claims.released(known)
+        return claimed - known
 
     def pack_is_durable(self, pack: WrittenPack) -> None:
         """Have the pack's event recorded, then give up the claims on its chunks."""
@@ -144,8 +153,7 @@ class SegmentWorker:
 
     def _store(self, segment: memoryview, pieces: list[Piece], ids: list[bytes]) -> set[bytes]:
         """Write the chunks that are stored nowhere yet, and return their ids."""
-        distinct = set(ids) - {ZERO_ID}
-        fresh = self._run.claims.taken(distinct - self._run.index.known(list(distinct)))
+        fresh = self._run.unstored(set(ids) - {ZERO_ID})
         unwritten = set(fresh)
         new = []
         for piece, piece_id in zip(pieces, ids, strict=True):

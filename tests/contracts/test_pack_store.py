@@ -133,9 +133,27 @@ def test_a_document_is_written_once_unless_it_is_to_be_replaced(store: PackStore
     assert (kept, store.read_document("repository.json")) == (b"one", b"three")
 
 
+def test_a_document_is_removed_and_may_be_removed_again(store: PackStore) -> None:
+    store.write_document("repository.json", b"one")
+    store.remove_document("repository.json")
+    store.remove_document("repository.json")
+
+    assert store.read_document("repository.json") is None
+
+
 @pytest.mark.parametrize(
     "name",
-    ["", "../repository.json", "a/b.json", "A.json", ".json", "repository.json\n", "x.json.tmp", "é.json", "a" * 99 + ".json"],
+    [
+        "",
+        "../repository.json",
+        "a/b.json",
+        "A.json",
+        ".json",
+        "repository.json\n",
+        "x.json.tmp",
+        "é.json",
+        "a" * 99 + ".json",
+    ],
 )
 def test_a_name_that_is_not_plain_is_refused(store: PackStore, name: str) -> None:
     with pytest.raises(BadInputError):

@@ -70,6 +70,20 @@ def test_a_run_that_is_cut_leaves_a_repository_that_the_next_run_puts_right(
         assert equals_replay(ProjectionName.CHUNK_INDEX, tmp_path / "index.sqlite", repository.log)
 
 
+@pytest.mark.parametrize("step", [5, 7, 9, 11])
+def test_a_run_of_several_workers_that_is_cut_is_put_right(tmp_path: Path, step: int) -> None:
+    changed = source_of(1, 2, 3)
+    with opened(tmp_path, cut=Cut(step, after=True)) as repository, pytest.raises(PowerCutError):
+        repository.workflow(workers=3).back_up(changed, changed.machine)
+
+    with opened(tmp_path) as repository:
+        repository.workflow(workers=3).back_up(changed, changed.machine)
+
+        assert [repository.restored(point) for point in repository.points()] == [[noise(1), noise(2), noise(3)]]
+        _check_runs(repository)
+        _check_packs(repository)
+
+
 @pytest.mark.parametrize("step", range(5))
 def test_a_run_that_is_cut_while_it_puts_an_earlier_one_right_is_put_right_as_well(tmp_path: Path, step: int) -> None:
     changed = source_of(1, 2)

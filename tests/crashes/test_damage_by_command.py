@@ -50,7 +50,9 @@ def test_a_wrong_passphrase_has_an_exit_code_of_its_own_and_the_recovery_key_ope
 def test_a_damaged_pack_is_named_with_the_bytes_it_costs_and_other_points_restore(
     line: CommandLine, tmp_path: Path
 ) -> None:
-    oldest = min((line.repository / "packs").glob("*/*.pack"), key=lambda path: (-path.stat().st_size, path.stat().st_mtime_ns))
+    oldest = min(
+        (line.repository / "packs").glob("*/*.pack"), key=lambda path: (-path.stat().st_size, path.stat().st_mtime_ns)
+    )
     content = bytearray(oldest.read_bytes())
     content[200] ^= 1
     oldest.write_bytes(content)

@@ -95,5 +95,9 @@ def test_a_restore_that_fills_its_target_says_so_and_leaves_no_disk(tmp_path: Pa
 
 def _fill(disk: Path, filler: Path, free_bytes: int) -> None:
     """Leave about so much room."""
-    blocks = int(subprocess.run(["df", "-B1", "--output=avail", str(disk)], capture_output=True, check=True, text=True).stdout.split()[1])
+    blocks = int(
+        subprocess.run(
+            ["df", "-B1", "--output=avail", str(disk)], capture_output=True, check=True, text=True
+        ).stdout.split()[1]
+    )
     filler.write_bytes(bytes(max(0, blocks - free_bytes)))

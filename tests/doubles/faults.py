@@ -70,6 +70,7 @@ class CutStore:
         self.delete_pack = store.delete_pack
         self.write_document = store.write_document
         self.read_document = store.read_document
+        self.remove_document = store.remove_document
         self.sweep = store.sweep
 
     def new_pack(self) -> PackDraft:

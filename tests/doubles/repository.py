@@ -87,6 +87,7 @@ def opened(
     """Open the repository in ``folder``; ``cut`` ends its durable steps, ``store`` may wrap its pack store."""
     folder.mkdir(exist_ok=True)
     plain = store(FolderPackStore(folder / "store"))
+    packs: PackStore = CutStore(plain, cut) if cut else plain
     with SQLiteEventLog(folder / "events.sqlite") as file:
         log: EventLog = CutLog(file, cut) if cut else file
         with (
@@ -95,7 +96,7 @@ def opened(
         ):
             yield OpenRepository(
                 folder=folder,
-                vault=small_vault(CutStore(plain, cut) if cut else plain),
+                vault=small_vault(packs),
                 log=log,
                 index=index,
                 catalog=catalog,

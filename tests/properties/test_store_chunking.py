@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,7 +63,7 @@ def test_pieces_cover_a_segment_on_the_grid_within_the_limits(values: list[int],
         position += piece.length
     assert position == len(content)
     assert (len(pieces) == 1 and pieces[0].is_zero) == (not any(content))
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in pairwise(pieces):
         assert not (before.is_zero and after.is_zero)
         if not before.is_zero and not after.is_zero:
             assert before.length >= PARAMETERS.chunk_bytes_min

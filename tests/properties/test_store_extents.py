@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ def offsets(series: list[Extent]) -> set[int]:
 
 
 def is_plain(series: list[Extent]) -> bool:
-    return all(before.end < after.offset for before, after in zip(series, series[1:], strict=False))
+    return all(before.end < after.offset for before, after in pairwise(series))
 
 
 @given(extents)

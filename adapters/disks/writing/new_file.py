@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from adapters.disks.faults import unwritable
+from adapters.durable_files import sync_folder
 from domain.errors import BadInputError, BusyError
 
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
@@ -63,7 +64,7 @@ class NewFile:
         try:
             os.fsync(self._descriptor)
             self._take_name()
-            self._sync_folder()
+            sync_folder(self._path.parent)
         except OSError as error:
             raise unwritable(error, str(self._path)) from error
         self._close()
@@ -120,13 +121,6 @@ class NewFile:
             self._temporary.rename(self._path)
         else:
             self._temporary.unlink()
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _close(self) -> None:
         if self._open:

@@ -58,9 +58,7 @@ def test_the_seed_decides_where_cuts_fall() -> None:
 
 def test_equal_blocks_are_cut_at_the_shortest_or_the_longest_length_only() -> None:
     lengths = {
-        piece.length
-        for seed in range(64)
-        for piece in cut(b"\xaa" * (1 << 20), seed=random.Random(seed).randbytes(16))
+        piece.length for seed in range(64) for piece in cut(b"\xaa" * (1 << 20), seed=random.Random(seed).randbytes(16))
     }
 
     assert lengths == {16 * KIB, 128 * KIB}

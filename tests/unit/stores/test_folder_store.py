@@ -75,7 +75,7 @@ def test_a_draft_that_is_swept_between_its_birth_and_its_lock_is_made_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, sweeper = FolderPackStore(folder), FolderPackStore(folder)
-    swept = []
+    swept: list[int] = []
     flock = fcntl.flock
 
     def swept_first(descriptor: int, operation: int) -> None:
@@ -182,9 +182,9 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_committed(tiny: Path) ->
     put(store, ONE, b"a" * 500_000)
     draft = store.new_pack()
 
+    draft.append(bytes(2 << 20))
     with pytest.raises(EnvironmentTroubleError, match="No space left"):
-        for _ in range(3):
-            draft.append(bytes(2 << 20))
+        draft.append(bytes(2 << 20))
     draft.discard()
 
     assert (list(store.pack_ids()), store.read_pack(ONE, 0, 3)) == ([ONE], b"aaa")

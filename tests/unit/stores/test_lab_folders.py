@@ -48,9 +48,13 @@ def test_a_disk_on_a_bench_is_read_back_and_vanishes_with_it(tmp_path: Path) -> 
 
 
 def test_a_bench_vanishes_when_its_use_fails(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), workbench(tmp_path).opened() as bench:
-        bench.new_disk(0, 4096, 512)
-        raise KeyboardInterrupt
+    def use() -> None:
+        with workbench(tmp_path).opened() as bench:
+            bench.new_disk(0, 4096, 512)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        use()
 
     assert list(tmp_path.iterdir()) == []
 

@@ -13,8 +13,8 @@ from domain.errors import BusyError, DamagedDataError, EnvironmentTroubleError
 from domain.events.backup import BackupFailed, BackupStarted, ChunksWritten, RangesExcluded
 from domain.model.extents import Extent
 from domain.model.machines import ConfigurationFile
-from domain.workflows.restore import read_stored_file
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.restore import read_stored_file
 from domain.workflows.selection import select_point
 from tests.doubles.frozen_disks import SparseDisk, whole_disk
 from tests.doubles.repository import opened

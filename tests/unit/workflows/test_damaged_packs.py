@@ -11,6 +11,7 @@ from domain.errors import DamagedDataError
 from domain.events.restore_point import StoredDisk, StoredFile
 from domain.ports.chunk_index import ChunkPlace
 from domain.ports.progress import Silent
+from domain.workflows import chunk_reading
 from domain.workflows.chunk_reading import ChunkReader, load_layout
 from domain.workflows.ingest import Ingest
 from domain.workflows.restore import read_stored_file, restore_disk
@@ -109,7 +110,7 @@ def test_a_missing_pack_is_told(world: World, kind: PackKind) -> None:
 
 
 def test_a_pack_that_was_replaced_by_another_one_is_told(world: World) -> None:
-    first, second = list(world.index.packs)[0], list(world.index.packs)[2]
+    first, _, second = list(world.index.packs)[:3]
     other = world.store.read_pack(second, 0, world.store.pack_bytes(second))
     world.store.delete_pack(first)
     world.store.add(first, other)
@@ -143,6 +144,18 @@ def test_the_packs_of_another_key_do_not_open(world: World) -> None:
 def test_a_point_whose_size_is_not_that_of_its_map_is_damage(world: World) -> None:
     with pytest.raises(DamagedDataError, match="size"):
         restore_disk(world.reader(), replace(world.disks[0], size_bytes=SIZE + 512), None, Silent())
+
+
+def test_the_tables_that_a_reader_keeps_are_bounded_by_their_chunks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_reading, "_LAYOUT_CHUNKS_MAX", 1)
+    reader = world.reader()
+
+    for disk in world.disks:
+        restore_disk(reader, disk, None, Silent())
+
+    assert len(reader._layouts) == 1
 
 
 def test_a_leaf_is_not_taken_for_a_root(world: World) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.ingest import Ingest
 from domain.workflows.pack_writing import NewChunk, PackWriter, WrittenPack
 from domain.workflows.restore import restore_disk
+from domain.workflows.segment_worker import SharedRun
 from tests.doubles.collecting_writer import CollectingWriter
 from tests.doubles.frozen_disks import SparseDisk, whole_disk
 from tests.doubles.memory_index import MemoryChunkIndex
@@ -97,10 +98,10 @@ def test_a_callback_that_fails_ends_the_run(world: World) -> None:
     def fail(pack: WrittenPack) -> None:
         raise EnvironmentTroubleError("The event store is full.")
 
-    ingest = Ingest(small_vault(world.store), world.index, fail, Silent(), 2)
-    with pytest.raises(EnvironmentTroubleError, match="event store"), ingest:
+    with Ingest(small_vault(world.store), world.index, fail, Silent(), 2) as ingest:
         ingest.take_disk(whole_disk(noise(SEGMENT, 2)))
-        ingest.finish()
+        with pytest.raises(EnvironmentTroubleError, match="event store"):
+            ingest.finish()
 
     assert list((world.folder / "drafts").iterdir()) == []
     assert len(set(world.store.pack_ids()) - set(world.index.packs)) == 1, "an orphan, for the next run to adopt"
@@ -155,6 +156,40 @@ def test_a_pack_of_very_many_small_chunks_ends_before_its_table_is_too_large(tmp
     assert all(PackTable.decoded(pack.table.encoded()).chunk_count for pack in packs)
 
 
+def test_a_chunk_that_another_worker_makes_durable_at_this_moment_is_not_stored_twice(tmp_path: Path) -> None:
+    """The other one gives up its claim between the two looks of this one: at the index and at the claims."""
+    vault = small_vault(FolderPackStore(tmp_path))
+    chunk_id = b"x" * 32
+
+    class Overtaken(MemoryChunkIndex):
+        def known(self, chunk_ids: Sequence[bytes]) -> set[bytes]:
+            before = super().known(chunk_ids)
+            other.write([NewChunk(chunk_id, b"content")])
+            other.finish()
+            return before
+
+    index = Overtaken()
+    run = SharedRun(vault, index, index.record, Silent())
+    other = PackWriter(vault, PackKind.DATA, run.pack_is_durable)
+    run.claims.taken([chunk_id])
+
+    assert run.unstored([chunk_id]) == set()
+    assert index.locate([chunk_id])
+    assert run.unstored([chunk_id]) == set()
+
+
+def test_a_claim_on_a_stored_chunk_is_not_kept(tmp_path: Path) -> None:
+    vault, index = small_vault(FolderPackStore(tmp_path)), MemoryChunkIndex()
+    run = SharedRun(vault, index, index.record, Silent())
+    writer = PackWriter(vault, PackKind.DATA, run.pack_is_durable)
+    assert run.unstored([b"x" * 32, b"y" * 32]) == {b"x" * 32, b"y" * 32}
+    writer.write([NewChunk(b"x" * 32, b"content")])
+    writer.finish()
+
+    assert run.unstored([b"x" * 32, b"y" * 32, b"z" * 32]) == {b"z" * 32}
+    assert run.claims.ids == {b"y" * 32, b"z" * 32}
+
+
 _ONE_TEBIBYTE = """
 import resource
 from blake3 import blake3
@@ -164,6 +199,7 @@ from domain.ports.progress import Silent
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.ingest import Ingest
 from domain.workflows.restore import restore_disk
+from domain.workflows.segment_worker import SharedRun
 from tests.doubles.frozen_disks import SparseDisk
 from tests.doubles.memory_index import MemoryChunkIndex
 from tests.doubles.vaults import small_vault
@@ -193,9 +229,7 @@ print(taken.segments_total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.process
 def test_a_sparse_disk_of_a_tebibyte_goes_through_in_bounded_memory() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _ONE_TEBIBYTE], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", _ONE_TEBIBYTE], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     segments, peak_kib = map(int, done.stdout.split())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,7 +43,7 @@ HOSTILE = [
     "CON",
     "con.txt",
     "a\nb",
-    'quote"d \\ and \'single\'',
+    "quote\"d \\ and 'single'",
     "\u202egnp.exe",
     "x" * 300,
     "\x00\x01\x7f",
@@ -234,9 +233,7 @@ def test_a_folder_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
 
 def test_damage_leaves_no_disk_behind(tmp_path: Path) -> None:
     world = World()
-    world.point = replace(
-        world.point, disks=(world.point.disks[0], replace(world.point.disks[1], root=b"lost" * 8))
-    )
+    world.point = replace(world.point, disks=(world.point.disks[0], replace(world.point.disks[1], root=b"lost" * 8)))
 
     with pytest.raises(DamagedDataError):
         world.restore(tmp_path)
@@ -287,4 +284,4 @@ def test_a_restored_disk_keeps_its_identity(tmp_path: Path) -> None:
             disk = open_disk(path)
             assert disk.disk_id == identity
             disk.close()
-            assert os.stat(path).st_mode & 0o077 == 0
+            assert path.stat().st_mode & 0o077 == 0
