@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from adapters.clock import SystemClock
 from adapters.disks.disk_files import open_disk
 from adapters.disks.writing.raw_writer import RawWriter
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
-from domain.events.backup import ChunksWritten
+from domain.events.backup import BackupStarted, ChunksWritten
 from domain.events.restore_point import StoredDisk
+from domain.events.stream_rules import BACKUP_RUN
 from domain.ports.progress import Silent
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.event_stream import EventStream
 from domain.workflows.ingest import Ingest
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.restore import restore_disk
-from domain.workflows.run_stream import RunStream
 from domain.workflows.segment_worker import IngestFigures
 from domain.workflows.vault import create_vault
 
@@ -57,9 +59,15 @@ class TrialRepository:
 
     def take(self, images: Sequence[Path], workers: int = 2) -> TakenImages:
         """Take images in, in order, durable when it returns; each pack is an event before it counts as known."""
-        stream = RunStream(self.log, SystemClock(), uuid4())
+        stream = EventStream(self.log, SystemClock(), uuid4(), BACKUP_RUN)
+        with stream.turn() as place:
+            stream.append(
+                BackupStarted(**place, machine_id="trial", machine_name="trial", kind="full", cause="a measurement")
+            )
         disks = []
-        with Ingest(self.vault, self.index, lambda pack: self._record(stream, pack), Silent(), workers) as ingest:
+        with Ingest(
+            self.vault, self.index, lambda pack: self._record(stream, next(versions), pack), Silent(), workers
+        ) as ingest:
             for number, path in enumerate(images):
                 disk = open_disk(path)
                 try:
@@ -98,16 +106,17 @@ class TrialRepository:
         """The size of all packs."""
         return sum(map(self.vault.store.pack_bytes, self.vault.store.pack_ids()))
 
-    def _record(self, stream: RunStream, pack: WrittenPack) -> None:
-        with stream.turn() as place:
-            stream.append(
-                ChunksWritten(
-                    **place,
-                    pack_id=pack.pack_id,
-                    pack_bytes=pack.pack_bytes,
-                    pack_kind=pack.kind,
-                    chunk_count=pack.table.chunk_count,
-                    table=pack.table.encoded(),
-                )
-            )
+    def _record(self, stream: UUID, version: int, pack: WrittenPack) -> None:
+        """Called for one pack at a time."""
+        event = ChunksWritten(
+            originator_id=stream,
+            originator_version=version,
+            at=datetime.now(UTC),
+            pack_id=pack.pack_id,
+            pack_bytes=pack.pack_bytes,
+            pack_kind=pack.kind,
+            chunk_count=pack.table.chunk_count,
+            table=pack.table.encoded(),
+        )
+        self.log.append([event])
         self.index.catch_up()

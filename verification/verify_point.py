@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from domain.errors import AtestaError, BusyError, DamagedDataError
 from domain.events.restore_point import StoredDisk, VerificationRecorded
+from domain.events.stream_rules import RESTORE_POINT, VERIFICATION_RUN, folded
 from domain.events.verification import (
     ConsoleCaptured,
     DataVerified,
@@ -37,9 +38,9 @@ from domain.ports.progress import Progress
 from domain.ports.reading import ConsoleReader
 from domain.ports.workbench import Bench, PictureArchive, Workbench
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.event_stream import EventStream
 from domain.workflows.mailing import queue_mails
 from domain.workflows.restore import restore_disk
-from domain.workflows.run_stream import RunStream
 from verification.boot_watch import WatchLimits
 from verification.lab_run import BootRecord, watch
 from verification.picture import picture_png, reel_gif
@@ -134,7 +135,7 @@ class VerificationWorkflow:
         for sentence in (*self._lab.sweep(), *self._workbench.sweep()):
             self._progress.say(sentence)
         self._close_interrupted()
-        stream = RunStream(self._log, self._clock, self._new_id())
+        stream = EventStream(self._log, self._clock, self._new_id(), VERIFICATION_RUN)
         with self._locks.held(_lock_name(stream.stream_id)):
             return self._verify_in(stream, point)
 
@@ -143,16 +144,12 @@ class VerificationWorkflow:
         for verification_id in self._open_verifications():
             try:
                 with self._locks.held(_lock_name(verification_id)):
-                    events = self._log.stream(verification_id)
-                    if any(isinstance(event, VerdictReached | VerificationFailed) for event in events):
-                        continue
-                    stream = RunStream(self._log, self._clock, verification_id, events[-1].originator_version)
-                    with stream.turn() as place:
-                        stream.append(VerificationFailed(**place, error="interrupted: it was killed or the power went"))
+                    stream = EventStream.resumed(self._log, self._clock, verification_id, VERIFICATION_RUN)
+                    self._fail(stream, "interrupted: it was killed or the power went")
             except BusyError:
                 continue
 
-    def _verify_in(self, stream: RunStream, point: RestorePoint) -> VerificationOutcome:
+    def _verify_in(self, stream: EventStream, point: RestorePoint) -> VerificationOutcome:
         with stream.turn() as place:
             stream.append(
                 VerificationStarted(
@@ -162,12 +159,16 @@ class VerificationWorkflow:
         try:
             return self._run(stream, point)
         except BaseException as error:
-            told = str(error) if isinstance(error, AtestaError) else f"{type(error).__name__}: {error}"
-            with stream.turn() as place:
-                stream.append(VerificationFailed(**place, error=told))
+            self._fail(stream, str(error) if isinstance(error, AtestaError) else f"{type(error).__name__}: {error}")
             raise
 
-    def _run(self, stream: RunStream, point: RestorePoint) -> VerificationOutcome:
+    def _fail(self, stream: EventStream, error: str) -> None:
+        """Record that a verification ended without a verdict, unless it has one."""
+        if stream.allows(VerificationFailed):
+            with stream.turn() as place:
+                stream.append(VerificationFailed(**place, error=error))
+
+    def _run(self, stream: EventStream, point: RestorePoint) -> VerificationOutcome:
         boot: BootRecord | None = None
         with self._torn_down_afterwards(stream), self._workbench.opened() as bench:
             recovered = self._recover(stream, point, bench)
@@ -193,7 +194,7 @@ class VerificationWorkflow:
         )
 
     @contextmanager
-    def _torn_down_afterwards(self, stream: RunStream) -> Iterator[None]:
+    def _torn_down_afterwards(self, stream: EventStream) -> Iterator[None]:
         """Look after the lab when a run has left it, on every path, and record that nothing of it stayed."""
         try:
             yield
@@ -202,7 +203,7 @@ class VerificationWorkflow:
             with stream.turn() as place:
                 stream.append(LabTornDown(**place, removed=left))
 
-    def _recover(self, stream: RunStream, point: RestorePoint, bench: Bench) -> _Recovered:
+    def _recover(self, stream: EventStream, point: RestorePoint, bench: Bench) -> _Recovered:
         """Write the disks out for the lab, which reads and rehashes every chunk, and look at them from outside."""
         started_s = self._clock.monotonic_s()
         chunks = 0
@@ -224,7 +225,7 @@ class VerificationWorkflow:
             DataCheck(chunks=chunks, size_bytes=point.size_bytes, complete=True), tuple(findings), restore_s
         )
 
-    def _recover_disk(self, stream: RunStream, disk: StoredDisk, bench: Bench) -> int:
+    def _recover_disk(self, stream: EventStream, disk: StoredDisk, bench: Bench) -> int:
         started_s = self._clock.monotonic_s()
         writer = bench.new_disk(disk.number, disk.size_bytes, disk.sector_size_bytes)
         try:
@@ -244,7 +245,7 @@ class VerificationWorkflow:
             )
         return restored.chunks
 
-    def _examine(self, stream: RunStream, disk: StoredDisk, bench: Bench) -> DiskFinding:
+    def _examine(self, stream: EventStream, disk: StoredDisk, bench: Bench) -> DiskFinding:
         opened = bench.open_disk(disk.number)
         try:
             finding = self._guests.examine(opened)
@@ -264,7 +265,7 @@ class VerificationWorkflow:
             )
         return finding
 
-    def _boot(self, stream: RunStream, point: RestorePoint, bench: Bench) -> BootRecord:
+    def _boot(self, stream: EventStream, point: RestorePoint, bench: Bench) -> BootRecord:
         plan = self._plan(point.machine, point.disks, bench)
         self._progress.say("Booting in the lab")
         with self._lab.powered_on(plan) as machine:
@@ -296,7 +297,7 @@ class VerificationWorkflow:
             seconds_max=self._settings.seconds_max,
         )
 
-    def _capture(self, stream: RunStream, boot: BootRecord | None) -> _Pictures:
+    def _capture(self, stream: EventStream, boot: BootRecord | None) -> _Pictures:
         if boot is None or boot.frame is None:
             return _Pictures(None, None, None)
         redact = self._settings.redact
@@ -322,9 +323,9 @@ class VerificationWorkflow:
         return _Pictures(png, gif, kept_at)
 
     def _record(
-        self, stream: RunStream, point: RestorePoint, verdict: Verdict, restore_s: float, keys: Sequence[str]
+        self, stream: EventStream, point: RestorePoint, verdict: Verdict, restore_s: float, keys: Sequence[str]
     ) -> None:
-        of_point = self._log.stream(point.point_id)
+        of_point = folded(RESTORE_POINT, self._log.stream(point.point_id))
         with stream.turn() as place:
             reached = VerdictReached(
                 **place,
@@ -338,7 +339,7 @@ class VerificationWorkflow:
             )
             recorded = VerificationRecorded(
                 originator_id=point.point_id,
-                originator_version=of_point[-1].originator_version + 1,
+                originator_version=of_point.version + 1,
                 at=place["at"],
                 verification_id=stream.stream_id,
                 word=verdict.word,
@@ -350,7 +351,7 @@ class VerificationWorkflow:
 
     def _queue_report(
         self,
-        stream: RunStream,
+        stream: EventStream,
         point: RestorePoint,
         verdict: Verdict,
         recovered: _Recovered,

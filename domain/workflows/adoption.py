@@ -6,11 +6,11 @@ from domain.errors import DamagedDataError
 from domain.events.backup import ChunksWritten
 from domain.ports.chunk_index import ChunkIndex
 from domain.workflows.chunk_reading import load_layout
-from domain.workflows.run_stream import RunStream
+from domain.workflows.event_stream import EventStream
 from domain.workflows.vault import Vault
 
 
-def adopt_orphan_packs(vault: Vault, index: ChunkIndex, stream: RunStream) -> int:
+def adopt_orphan_packs(vault: Vault, index: ChunkIndex, stream: EventStream) -> int:
     """Record the packs that the index does not know in the killed run's stream; returns how many.
 
     A pack of a run that is going on may be among them; recording it twice does no harm. A damaged one stays as it is.

@@ -27,10 +27,11 @@ from domain.events.backup import (
     SyntheticFullMerged,
 )
 from domain.events.restore_point import RestorePointCommitted, StoredDisk, StoredFile
+from domain.events.stream_rules import BACKUP_RUN
 from domain.model.extents import Extent, merged, total_bytes
 from domain.model.machines import Machine
 from domain.model.protection import Consistency, SnapshotPlan
-from domain.ports.catalog import BackupRun, Catalog
+from domain.ports.catalog import Catalog
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.clock import Clock
 from domain.ports.disks import FrozenDisk
@@ -40,10 +41,10 @@ from domain.ports.locks import MachineLocks
 from domain.ports.progress import Progress
 from domain.ports.source import FrozenMachine, MachineSource
 from domain.workflows.adoption import adopt_orphan_packs
+from domain.workflows.event_stream import EventStream
 from domain.workflows.ingest import Ingest
 from domain.workflows.machine_history import record_machine
 from domain.workflows.pack_writing import WrittenPack
-from domain.workflows.run_stream import RunStream
 from domain.workflows.vault import Vault
 
 FULL = "full"
@@ -120,7 +121,7 @@ class BackupWorkflow:
             self._catalog.catch_up()
             self._close_interrupted(machine)
             record_machine(self._vault, self._log, self._clock, machine)
-            stream = RunStream(self._log, self._clock, self._new_id())
+            stream = EventStream(self._log, self._clock, self._new_id(), BACKUP_RUN)
             with stream.turn() as place:
                 stream.append(
                     BackupStarted(
@@ -143,7 +144,7 @@ class BackupWorkflow:
         """End runs of this machine that were killed, and take over the packs they had written."""
         runs = [run for run in self._catalog.runs(state="running", limit=1000) if run.machine_id == machine.machine_id]
         for run in runs:
-            stream = self._stream_of(run)
+            stream = EventStream.resumed(self._log, self._clock, run.backup_id, BACKUP_RUN)
             adopted = adopt_orphan_packs(self._vault, self._index, stream)
             self._progress.say(
                 f"An earlier backup of this machine was interrupted; {adopted} packs of it are taken over."
@@ -158,11 +159,7 @@ class BackupWorkflow:
             self._index.catch_up()
             self._catalog.catch_up()
 
-    def _stream_of(self, run: BackupRun) -> RunStream:
-        events = self._log.stream(run.backup_id)
-        return RunStream(self._log, self._clock, run.backup_id, events[-1].originator_version)
-
-    def _run(self, source: MachineSource, machine: Machine, stream: RunStream) -> BackupSummary:
+    def _run(self, source: MachineSource, machine: Machine, stream: EventStream) -> BackupSummary:
         started_s = self._clock.monotonic_s()
         plan = source.plan(machine)
         with stream.turn() as place:
@@ -190,7 +187,7 @@ class BackupWorkflow:
             return self._commit(stream, ingest, frozen, disks, files, taken_at, excluded_bytes, started_s)
 
     @contextmanager
-    def _let_go_afterwards(self, stream: RunStream, plan: SnapshotPlan) -> Iterator[None]:
+    def _let_go_afterwards(self, stream: EventStream, plan: SnapshotPlan) -> Iterator[None]:
         """Record that the machine was let go of, also when the run fails while it is held still."""
         try:
             yield
@@ -201,11 +198,11 @@ class BackupWorkflow:
             raise
         self._record_let_go(stream, plan, ())
 
-    def _record_let_go(self, stream: RunStream, plan: SnapshotPlan, remarks: tuple[str, ...]) -> None:
+    def _record_let_go(self, stream: EventStream, plan: SnapshotPlan, remarks: tuple[str, ...]) -> None:
         with stream.turn() as place:
             stream.append(PostSnapshot(**place, method=plan.method, remarks=remarks))
 
-    def _record_taken(self, stream: RunStream, plan: SnapshotPlan, frozen: FrozenMachine) -> None:
+    def _record_taken(self, stream: EventStream, plan: SnapshotPlan, frozen: FrozenMachine) -> None:
         with stream.turn() as place:
             stream.append(
                 SnapshotTaken(
@@ -219,7 +216,7 @@ class BackupWorkflow:
             )
 
     def _take_disks(
-        self, stream: RunStream, ingest: Ingest, frozen: FrozenMachine
+        self, stream: EventStream, ingest: Ingest, frozen: FrozenMachine
     ) -> tuple[list[tuple[StoredDisk, SyntheticFull]], int]:
         taken: list[tuple[StoredDisk, SyntheticFull]] = []
         excluded_bytes = 0
@@ -248,7 +245,7 @@ class BackupWorkflow:
             )
         return taken, excluded_bytes
 
-    def _exclude(self, stream: RunStream, number: int, disk: FrozenDisk) -> list[Extent]:
+    def _exclude(self, stream: EventStream, number: int, disk: FrozenDisk) -> list[Extent]:
         if not self._settings.exclude_swap:
             return []
         excluded: list[Extent] = []
@@ -263,7 +260,7 @@ class BackupWorkflow:
             excluded.extend(swap.extents)
         return list(merged(sorted(excluded)))
 
-    def _capture(self, stream: RunStream, number: int, disk: FrozenDisk) -> int:
+    def _capture(self, stream: EventStream, number: int, disk: FrozenDisk) -> int:
         allocated = count = 0
         for extent in disk.allocated_extents():
             allocated += extent.length
@@ -281,7 +278,7 @@ class BackupWorkflow:
             )
         return allocated
 
-    def _pack_is_durable(self, stream: RunStream, pack: WrittenPack) -> None:
+    def _pack_is_durable(self, stream: EventStream, pack: WrittenPack) -> None:
         with stream.turn() as place:
             stream.append(
                 ChunksWritten(
@@ -297,7 +294,7 @@ class BackupWorkflow:
 
     def _commit(
         self,
-        stream: RunStream,
+        stream: EventStream,
         ingest: Ingest,
         frozen: FrozenMachine,
         disks: Sequence[tuple[StoredDisk, SyntheticFull]],
@@ -357,7 +354,7 @@ class BackupWorkflow:
             remarks=tuple(frozen.remarks),
         )
 
-    def _record_merge(self, stream: RunStream, disk: StoredDisk, merge: SyntheticFull) -> None:
+    def _record_merge(self, stream: EventStream, disk: StoredDisk, merge: SyntheticFull) -> None:
         with stream.turn() as place:
             stream.append(
                 SyntheticFullMerged(
@@ -374,7 +371,7 @@ class BackupWorkflow:
                 )
             )
 
-    def _fail(self, stream: RunStream, error: BaseException) -> None:
+    def _fail(self, stream: EventStream, error: BaseException) -> None:
         """Record the failure; when even that fails, the next run finds the open run and closes it."""
         interrupted = isinstance(error, KeyboardInterrupt)
         told = str(error) if isinstance(error, AtestaError) else f"{type(error).__name__}: {error}"

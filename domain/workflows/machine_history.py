@@ -9,10 +9,11 @@ from domain.events.machine import (
     changes_between,
     machine_stream,
 )
+from domain.events.stream_rules import MACHINE
 from domain.model.machines import Machine
 from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
-from domain.workflows.run_stream import RunStream
+from domain.workflows.event_stream import EventStream
 from domain.workflows.vault import Vault
 
 
@@ -20,7 +21,7 @@ def record_machine(vault: Vault, log: EventLog, clock: Clock, machine: Machine) 
     """Append what is new about ``machine``; nothing when nothing is."""
     stream_id = machine_stream(vault.repository_id, machine.machine_id)
     events = log.stream(stream_id)
-    stream = RunStream(log, clock, stream_id, events[-1].originator_version if events else 0)
+    stream = EventStream.resumed(log, clock, stream_id, MACHINE)
     known: Machine | None = None
     host = ""
     for event in events:

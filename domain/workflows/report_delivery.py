@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from domain.events.stream_rules import VERIFICATION_RUN
 from domain.events.verification import ReportMailed
 from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.mail import MailTransport, Outbox
+from domain.workflows.event_stream import EventStream
 from domain.workflows.mailing import DeliverySummary, deliver_due
-from domain.workflows.run_stream import RunStream
 
 
 def deliver_reports(
@@ -23,8 +24,7 @@ def deliver_reports(
     summary = deliver_due(outbox, transport, clock)
     for key in summary.sent:
         stream_id = UUID(key[:32])
-        events = log.stream(stream_id)
-        stream = RunStream(log, clock, stream_id, events[-1].originator_version if events else 0)
+        stream = EventStream.resumed(log, clock, stream_id, VERIFICATION_RUN)
         with stream.turn() as place:
             stream.append(
                 ReportMailed(**place, mail_key=key, transport=transport_name, attempts=attempts.get(key, 0) + 1)

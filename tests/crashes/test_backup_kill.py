@@ -11,10 +11,11 @@ import pytest
 from blake3 import blake3
 
 from domain.content.packs import TRAILER_BYTES
-from tests.doubles.exported_folder import CommandLine
+from tests.doubles.exported_folder import MACHINE_ID, CommandLine
 
 ROOT = Path(__file__).parents[2]
-KILLS = 6
+MOMENTS = (4, 12, 18, 21, 23, 25)  # of about 29 changes to the repository that a whole run makes
+INTERRUPTED = 130
 pytestmark = pytest.mark.process
 
 
@@ -24,31 +25,60 @@ def content(seed: int) -> bytes:
 
 def test_a_backup_that_is_killed_anywhere_can_be_run_again(tmp_path: Path) -> None:
     rng = random.Random(7)
-    line = CommandLine(tmp_path)
-    line.init()
-    line.add_machine("web", content(0))
-    assert line.run("backup", "--no-verify").exit_code == 0
+    line = _line(tmp_path)
 
-    killed = sum(_killed_after(line, number, rng.randrange(1, 12)) for number in range(1, KILLS + 1))
+    ends = [_ended_after(line, number, at + rng.randrange(3)) for number, at in enumerate(MOMENTS, start=1)]
 
-    assert killed >= KILLS - 2, "most runs must be cut, or this shows nothing"
+    assert ends.count(-signal.SIGKILL) >= len(MOMENTS) // 2, "most runs must be cut, or this shows nothing"
     done = line.run("backup", "--no-verify")
     assert done.exit_code == 0, done.output
     points = line.points()
     assert line.restored(points[0]["id"], tmp_path / "first") == [content(0)]
-    assert line.restored("web@latest", tmp_path / "latest") == [content(KILLS)]
+    assert line.restored("web@latest", tmp_path / "latest") == [content(len(MOMENTS))]
     assert list((line.repository / "drafts").iterdir()) == []
     for pack in (line.repository / "packs").glob("*/*.pack"):
         assert blake3(pack.read_bytes()).hexdigest() == pack.stem
         assert pack.stat().st_size > TRAILER_BYTES
-    runs = line.run("status", "--json")
-    assert runs.exit_code == 0, runs.output
+    assert line.run("status", "--json").exit_code == 0
 
 
-def _killed_after(line: CommandLine, number: int, changes: int) -> bool:
-    """Back new content up and kill the process once the repository has changed so often; False if it was too quick."""
+def test_an_interrupted_backup_says_so_and_can_be_run_again(tmp_path: Path) -> None:
+    line = _line(tmp_path)
+
+    end = _ended_after(line, 1, 10, signal.SIGINT)
+
+    assert end == INTERRUPTED
+    assert list((line.repository / "drafts").iterdir()) == []
+    assert line.run("backup", "--no-verify").exit_code == 0
+    assert line.restored("web@latest", tmp_path / "latest") == [content(1)]
+
+
+def test_two_machines_are_backed_up_at_once_while_one_of_them_puts_a_killed_run_right(tmp_path: Path) -> None:
+    line = _line(tmp_path)
+    line.add_machine("db", content(9) + content(1), machine_id=MACHINE_ID.replace("6", "7"))
+    _ended_after(line, 1, 22)
+
+    commands = [line.process("backup", name, "--no-verify") for name in ("web", "db")]
+    runs = [subprocess.Popen(command, cwd=ROOT, env=environment) for command, environment in commands]
+
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    assert line.restored("web@latest", tmp_path / "web") == [content(1)]
+    assert line.restored("db@latest", tmp_path / "db") == [content(9) + content(1)]
+
+
+def _line(folder: Path) -> CommandLine:
+    """A repository with one point."""
+    line = CommandLine(folder)
+    line.init()
+    line.add_machine("web", content(0))
+    assert line.run("backup", "--no-verify").exit_code == 0
+    return line
+
+
+def _ended_after(line: CommandLine, number: int, changes: int, by: signal.Signals = signal.SIGKILL) -> int:
+    """Back new content up, end the process once the repository has changed so often, and return how it ended."""
     line.add_machine("web", content(number))
-    command, environment = line.process("backup", "--no-verify")
+    command, environment = line.process("backup", "web", "--no-verify")
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as child:
@@ -57,8 +87,8 @@ def _killed_after(line: CommandLine, number: int, changes: int) -> bool:
             now = _state(line.repository)
             if now != seen:
                 seen, changes = now, changes - 1
-        child.send_signal(signal.SIGKILL)
-    return child.returncode == -signal.SIGKILL
+        child.send_signal(by)
+    return child.returncode
 
 
 def _state(repository: Path) -> list[tuple[str, int]]:
