@@ -18,12 +18,10 @@ from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
-from domain.events.backup import BackupStarted, ChunksWritten
+from domain.events.backup import ChunksWritten
 from domain.events.restore_point import StoredDisk
-from domain.events.stream_rules import BACKUP_RUN
 from domain.ports.progress import Silent
 from domain.workflows.chunk_reading import ChunkReader
-from domain.workflows.event_stream import EventStream
 from domain.workflows.ingest import Ingest
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.restore import restore_disk
@@ -59,11 +57,7 @@ class TrialRepository:
 
     def take(self, images: Sequence[Path], workers: int = 2) -> TakenImages:
         """Take images in, in order, durable when it returns; each pack is an event before it counts as known."""
-        stream = EventStream(self.log, SystemClock(), uuid4(), BACKUP_RUN)
-        with stream.turn() as place:
-            stream.append(
-                BackupStarted(**place, machine_id="trial", machine_name="trial", kind="full", cause="a measurement")
-            )
+        stream, versions = uuid4(), count(1)
         disks = []
         with Ingest(
             self.vault, self.index, lambda pack: self._record(stream, next(versions), pack), Silent(), workers
