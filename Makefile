@@ -26,7 +26,7 @@ format: $(STAMPS)/python
 	.venv/bin/ruff check --fix .
 
 bench: $(STAMPS)/system-bench $(STAMPS)/python
-	$(PYTHON) -m pytest benchmarks --benchmark-only -o python_files='bench_*.py'
+	$(PYTHON) -m pytest benchmarks --benchmark-only -o python_files='bench_*.py' -o python_functions='bench_*'
 
 bench-peers: $(STAMPS)/system-bench $(STAMPS)/python
 	$(PYTHON) -m benchmarks.peers --rounds 3 --write-docs
