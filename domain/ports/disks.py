@@ -67,10 +67,14 @@ class DiskOpener(Protocol):
 
 
 class DiskImageWriter(Protocol):
-    """Writes one disk image from data that comes in ascending order of offset."""
+    """Writes one disk image."""
+
+    @property
+    def any_order(self) -> bool:
+        """Whether ranges may come in any order and from several threads; if not, offsets ascend, from one thread."""
 
     def write(self, offset: int, data: memoryview) -> None:
-        """Write ``data`` at the guest's ``offset``; offsets ascend; what is never written reads as zero.
+        """Write ``data`` at the guest's ``offset``, nothing twice; what is never written reads as zero.
 
         Raises EnvironmentTroubleError when the target is full or not writable.
         """

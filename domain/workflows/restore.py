@@ -31,10 +31,33 @@ class _Segment:
     chunks: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What the workers read from; they write through ``direct`` themselves where the image takes any order."""
+
+    reader: ChunkReader
+    root: MapRoot
+    direct: DiskImageWriter | None
+
+    def segment(self, leaf_id: bytes, offset: int, length: int, buffer: bytearray) -> _Segment:
+        data = memoryview(buffer)[:length]
+        try:
+            pieces = self.reader.read_leaf(leaf_id, length)
+            chunks = self.reader.read_segment(pieces, data)
+        except DamagedDataError as error:
+            where = f"{error.where}, disk bytes {offset} to {offset + length}"
+            raise DamagedDataError(error.what, where=where, next_step=error.next_step) from error
+        segment = _Segment(offset, pieces, data, chunks)
+        if self.direct is not None:
+            for run_offset, run in _data_runs(segment):
+                self.direct.write(run_offset, run)
+        return segment
+
+
 def restore_disk(
     reader: ChunkReader, disk: StoredDisk, writer: DiskImageWriter | None, progress: Progress, workers: int = 2
 ) -> RestoredDisk:
-    """Write a disk through ``writer`` in ascending order, or only verify it when ``writer`` is None.
+    """Write a disk through ``writer``, or only verify it when ``writer`` is None.
 
     Zero ranges are not written. The caller finishes or aborts the writer. Memory: one segment a worker and one more.
     Raises DamagedDataError naming the pack and the byte range of the disk, EnvironmentTroubleError for a full target.
@@ -44,10 +67,11 @@ def restore_disk(
         raise DamagedDataError("The disk's map has another size than its restore point says.", where=disk.name)
     progress.begin(f"disk {disk.number}", disk.size_bytes)
     data_bytes = chunks = 0
-    for segment in _segments(reader, root, workers, progress):
+    direct = writer if writer is not None and writer.any_order else None
+    for segment in _segments(_Source(reader, root, direct), workers, progress):
         for offset, data in _data_runs(segment):
             data_bytes += len(data)
-            if writer is not None:
+            if writer is not None and direct is None:
                 writer.write(offset, data)
         chunks += segment.chunks
     progress.end()
@@ -62,13 +86,14 @@ def read_stored_file(reader: ChunkReader, file: StoredFile) -> bytes:
     return content
 
 
-def _segments(reader: ChunkReader, root: MapRoot, workers: int, progress: Progress) -> Iterator[_Segment]:
+def _segments(source: _Source, workers: int, progress: Progress) -> Iterator[_Segment]:
     """Read segments on the workers and yield them in order; their buffers are used again afterwards."""
+    root = source.root
     buffers = [bytearray(root.segment_bytes) for _ in range(min(workers + 1, _segments_of(root)))]
     with ThreadPoolExecutor(workers, thread_name_prefix="restore") as pool:
         waiting: deque[tuple[Future[_Segment], bytearray]] = deque()
         try:
-            for offset, leaf_id in zip(_offsets(root), reader.leaf_ids(root), strict=True):
+            for offset, leaf_id in zip(_offsets(root), source.reader.leaf_ids(root), strict=True):
                 length = min(root.segment_bytes, root.disk_bytes - offset)
                 if leaf_id == ZERO_ID:
                     progress.advance(length)
@@ -76,7 +101,7 @@ def _segments(reader: ChunkReader, root: MapRoot, workers: int, progress: Progre
                 if not buffers:
                     yield from _next(waiting, buffers, progress)
                 buffer = buffers.pop()
-                waiting.append((pool.submit(_read_segment, reader, leaf_id, offset, length, buffer), buffer))
+                waiting.append((pool.submit(source.segment, leaf_id, offset, length, buffer), buffer))
             while waiting:
                 yield from _next(waiting, buffers, progress)
         finally:
@@ -91,17 +116,6 @@ def _next(
     yield segment
     progress.advance(len(segment.data))
     buffers.append(buffer)
-
-
-def _read_segment(reader: ChunkReader, leaf_id: bytes, offset: int, length: int, buffer: bytearray) -> _Segment:
-    data = memoryview(buffer)[:length]
-    try:
-        pieces = reader.read_leaf(leaf_id, length)
-        chunks = reader.read_segment(pieces, data)
-    except DamagedDataError as error:
-        where = f"{error.where}, disk bytes {offset} to {offset + length}"
-        raise DamagedDataError(error.what, where=where, next_step=error.next_step) from error
-    return _Segment(offset, pieces, data, chunks)
 
 
 def _data_runs(segment: _Segment) -> Iterator[tuple[int, memoryview]]:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -168,11 +169,26 @@ def test_a_folder_that_is_not_there_is_trouble(tmp_path: Path, image_format: Ima
 def test_going_back_or_beyond_the_end_is_the_callers_mistake(tmp_path: Path, image_format: ImageFormat) -> None:
     writer = begin(tmp_path / "disk", image_format)
     writer.write(MIB, memoryview(bytes(512)))
-    with pytest.raises(ValueError, match="after one"):
-        writer.write(0, memoryview(bytes(512)))
+    if not writer.any_order:
+        with pytest.raises(ValueError, match="after one"):
+            writer.write(0, memoryview(bytes(512)))
     with pytest.raises(ValueError, match="leaves"):
         writer.write(SIZE - 1, memoryview(bytes(2)))
     writer.abort()
+
+
+def test_a_writer_that_takes_any_order_takes_it_from_several_threads(tmp_path: Path, image_format: ImageFormat) -> None:
+    writer = begin(tmp_path / "disk", image_format)
+    if not writer.any_order:
+        writer.abort()
+        return
+    offsets = [number * MIB for number in reversed(range(SIZE // MIB))]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda offset: writer.write(offset, memoryview(bytes([offset // MIB + 1]) * 4096)), offsets))
+    writer.finish()
+    content = raw_content(tmp_path / "disk", image_format)
+    for offset in offsets:
+        assert content[offset : offset + 4097] == bytes([offset // MIB + 1]) * 4096 + b"\0"
 
 
 def test_a_sparse_disk_takes_little_room(tmp_path: Path, image_format: ImageFormat) -> None:

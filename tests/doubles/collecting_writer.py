@@ -6,6 +6,8 @@ from __future__ import annotations
 class CollectingWriter:
     """``content`` is the disk as it would be restored."""
 
+    any_order = False
+
     def __init__(self, size_bytes: int) -> None:
         self.content = bytearray(size_bytes)
         self.written: list[tuple[int, int]] = []

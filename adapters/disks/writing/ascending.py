@@ -1,4 +1,4 @@
-"""The rule that all image writers share: data comes in ascending order and stays inside of the disk."""
+"""The rule of image writers that take no other order: data comes ascending and stays inside of the disk."""
 
 from __future__ import annotations
 

@@ -26,6 +26,11 @@ class Qcow2Writer:
             self._target.abort()
             raise
 
+    @property
+    def any_order(self) -> bool:
+        """It is written as a raw file first."""
+        return self._raw.any_order
+
     def write(self, offset: int, data: memoryview) -> None:
         """Write ``data``, as the port says."""
         self._raw.write(offset, data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.disks.writing.ascending import AscendingWrites
 from adapters.disks.writing.new_file import NewFile
 
 
@@ -13,7 +12,7 @@ class RawWriter:
 
     def __init__(self, path: Path, size_bytes: int) -> None:
         """Raises BadInputError when ``path`` exists, EnvironmentTroubleError when it cannot be made."""
-        self._order = AscendingWrites(size_bytes)
+        self._size_bytes = size_bytes
         self._file = NewFile(path)
         try:
             self._file.set_size(size_bytes)
@@ -26,9 +25,15 @@ class RawWriter:
         """Where the bytes are until ``finish``."""
         return self._file.temporary
 
+    @property
+    def any_order(self) -> bool:
+        """Every byte has its place in the file."""
+        return True
+
     def write(self, offset: int, data: memoryview) -> None:
-        """Write ``data``, as the port says."""
-        self._order.accept(offset, len(data))
+        """Write ``data``, as the port says. Raises ValueError when it leaves the disk."""
+        if offset + len(data) > self._size_bytes:
+            raise ValueError(f"write of {len(data)} bytes at {offset} leaves the {self._size_bytes} bytes of the disk")
         self._file.write_at(offset, data)
 
     def finish(self) -> None:

@@ -67,6 +67,11 @@ class VhdxWriter:
         self._current_block = -1
         self._file = NewFile(path)
 
+    @property
+    def any_order(self) -> bool:
+        """Blocks get their places in the file as they come."""
+        return False
+
     def write(self, offset: int, data: memoryview) -> None:
         """Write ``data``, as the port says."""
         self._order.accept(offset, len(data))

@@ -213,6 +213,8 @@ with Ingest(vault, index, index.record, Silent(), 2) as ingest:
 disk = StoredDisk(number=0, disk_id="d", name="d", size_bytes=size, sector_size_bytes=512, root=taken.root)
 
 class Checking:
+    any_order = False
+
     seen = 0
     def write(self, offset, data):
         start = max(at for at in parts if at <= offset)
