@@ -13,7 +13,7 @@ demo: $(STAMPS)/system-demo $(STAMPS)/python
 	$(PYTHON) -m tests.journeys.demo --to demo
 
 test: $(STAMPS)/system-test $(STAMPS)/python check
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist worksteal --benchmark-disable
 
 check: $(STAMPS)/python
 	.venv/bin/ruff format --check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ class CommandLine:
         self.exports.mkdir(exist_ok=True)
         done = self.run("init", str(self.repository), "--exports", str(self.exports))
         assert done.exit_code == 0, done.output
-        self.recovery_key = next(line.strip() for line in done.output.splitlines() if line.strip().count("-") == 8)
+        self.recovery_key = recovery_key_in(done.output)
 
     def copied(self, folder: Path) -> CommandLine:
         """A copy of everything in another folder."""
@@ -73,3 +74,9 @@ class CommandLine:
         """The command and the environment of the same as a process of its own."""
         command = [sys.executable, "-m", "adapters.cli.main", "--config", str(self.configuration), *arguments]
         return command, {**os.environ, "ATESTA_PASSPHRASE": PASSPHRASE}
+
+
+def recovery_key_in(output: str) -> str:
+    """The recovery key that ``atesta init`` printed."""
+    (found,) = re.findall(r"^\s*((?:[A-Z2-7]{4}-){8}[A-Z2-7]{4})\s*$", output, re.MULTILINE)
+    return str(found)

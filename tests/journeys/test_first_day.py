@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.exported_folder import recovery_key_in
 from tests.journeys.command import PASSPHRASE, answer, atesta
 
 pytestmark = pytest.mark.process
@@ -75,7 +76,7 @@ def test_status_and_rebuild_agree_with_what_happened(home: Path) -> None:
 
 def test_the_recovery_key_opens_the_repository(tmp_path: Path, exports: Path) -> None:
     told = atesta(tmp_path, "init", "--exports", str(exports)).stdout
-    (recovery_key,) = [line.strip() for line in told.splitlines() if line.count("-") == 8]
+    recovery_key = recovery_key_in(told)
     atesta(tmp_path, "backup", "--no-verify")
     atesta(
         tmp_path,

@@ -58,7 +58,8 @@ def _failed(version: int) -> BackupFailed:
 def test_every_registered_event_has_a_place_in_exactly_one_table() -> None:
     places = [event for table in _TABLES for event in {event for _, event in table}]
     assert sorted(places, key=lambda event: event.TOPIC) == sorted(
-        registered_events().values(), key=lambda event: event.TOPIC
+        (event for event in registered_events().values() if event.__module__.startswith("domain.")),
+        key=lambda event: event.TOPIC,
     )
 
 
