@@ -93,8 +93,8 @@ class Ingest:
 
     def finish(self) -> None:
         """Make data packs durable, then map packs: the order that a crash may cut anywhere."""
-        for worker in self._workers:
-            worker.writer.finish()
+        for done in [self._pool.submit(worker.writer.finish) for worker in self._workers]:
+            done.result()
         self._run.maps.finish()
 
     def _leaves(self, disk: FrozenDisk, tasks: Iterator[SegmentTask]) -> Iterator[tuple[int, bytes]]:
