@@ -33,13 +33,12 @@ def run(
             return
         print_table(
             session.out,
-            ("ID", "MACHINE", "TAKEN", "KIND", "SIZE>", "NEW>", "STORED>", "VERDICT"),
+            ("ID", "MACHINE", "TAKEN", "SIZE>", "NEW>", "STORED>", "VERDICT"),
             (
                 (
                     point.short_id,
                     point.machine.name,
                     human_time(point.taken_at),
-                    point.kind,
                     human_size(point.size_bytes),
                     human_size(point.new_bytes),
                     human_size(point.stored_bytes),

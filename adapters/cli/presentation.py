@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -74,7 +75,9 @@ def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequenc
     for column in columns:
         right = column.endswith(">")
         free = column in _WRAPPING
-        table.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=not free)
+        header = column.rstrip(">")
+        justify: Literal["left", "right"] = "right" if right else "left"
+        table.add_column(header, justify=justify, overflow="fold", no_wrap=not free, min_width=len(header))
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cleaned(cell)) for cell in row))
     console.print(table)
