@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from domain.errors import BusyError, EnvironmentTroubleError
@@ -18,9 +18,16 @@ class FileMachineLocks:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def held(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of a machine or a run alone."""
+        return self._locked(name, fcntl.LOCK_EX)
+
+    def shared(self, name: str) -> AbstractContextManager[None]:
+        """Hold a lock beside others that share it."""
+        return self._locked(name, fcntl.LOCK_SH)
+
     @contextmanager
-    def held(self, name: str) -> Iterator[None]:
-        """Hold the lock of a machine or a run."""
+    def _locked(self, name: str, mode: int) -> Iterator[None]:
         path = self._folder / f"{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:32]}.lock"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +38,7 @@ class FileMachineLocks:
             ) from error
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise BusyError(
                     "It is being worked on by another run.",

@@ -14,8 +14,12 @@ from eventsourcing.persistence import Mapper, Notification, StoredEvent, Transco
 
 import domain.events.backup
 import domain.events.machine
+import domain.events.prune
+import domain.events.recovery
 import domain.events.repository
 import domain.events.restore_point
+import domain.events.retention
+import domain.events.scrub
 import domain.events.verification  # noqa: F401 - each import registers the names of its events
 from domain.errors import BadInputError, DamagedDataError
 from domain.events.recorded import RecordedEvent, registered_events

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from domain.events.recorded import RecordedEvent, named
 from domain.model.extents import Extent
 from domain.model.protection import Consistency, SnapshotMethod
@@ -9,12 +11,24 @@ from domain.model.protection import Consistency, SnapshotMethod
 
 @named("backup-started:1")
 class BackupStarted(RecordedEvent):
-    """A run began: which machine, full or not, and why."""
+    """A run began: which machine, full or incremental, and why.
+
+    ``parent_id`` is the restore point that an incremental starts from (16 bytes; empty for a full). As long as the run
+    has no end, that point's chunks are in use, whatever retention says.
+    """
+
+    class_version: ClassVar[int] = 2
 
     machine_id: str
     machine_name: str
     kind: str
     cause: str
+    parent_id: bytes
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """Every run of the first version was a full."""
+        state["parent_id"] = b""
 
 
 @named("prepare-for-snapshot:1")
@@ -58,6 +72,54 @@ class RangesExcluded(RecordedEvent):
     extents: tuple[Extent, ...]
 
 
+@named("changes-determined:1")
+class ChangesDetermined(RecordedEvent):
+    """What of one disk is to be read for an incremental, by which ``method``, and why (``cause``).
+
+    ``tracked``: the source named the changed extents; ``compared``: everything is read and compared with the parent;
+    ``whole``: there is no parent to start from. ``parent_root`` is None for ``whole``.
+    """
+
+    disk_number: int
+    disk_id: str
+    method: str
+    cause: str
+    parent_root: bytes | None
+    changed_bytes: int
+    extent_count: int
+
+
+@named("backup-promoted:1")
+class BackupPromoted(RecordedEvent):
+    """The run was begun as an incremental and goes on as a full, because of ``cause``."""
+
+    cause: str
+
+
+@named("source-compared:1")
+class SourceCompared(RecordedEvent):
+    """A frozen disk was read again and its map compared with the stored one, outside the excluded ranges.
+
+    ``differing`` lists the first ranges that are not equal, at most 64.
+    """
+
+    disk_number: int
+    compared_bytes: int
+    source_root: bytes
+    stored_root: bytes
+    differing: tuple[Extent, ...]
+
+
+@named("change-tracking-audited:1")
+class ChangeTrackingAudited(RecordedEvent):
+    """Ranges outside the reported changes were read and compared with the parent; ``mismatches`` were not equal."""
+
+    disk_number: int
+    sampled_bytes: int
+    sampled_extents: int
+    mismatches: tuple[Extent, ...]
+
+
 @named("chunks-written:1")
 class ChunksWritten(RecordedEvent):
     """A pack is durable. ``table`` is its table of chunks as in docs/formats/pack.md.
@@ -71,6 +133,14 @@ class ChunksWritten(RecordedEvent):
     chunk_count: int
     table: bytes
     adopted: bool = False
+
+
+@named("chunks-healed:1")
+class ChunksHealed(RecordedEvent):
+    """Chunks that were found damaged are stored anew in ``pack_id``; ``chunk_ids`` are their ids end to end."""
+
+    pack_id: bytes
+    chunk_ids: bytes
 
 
 @named("synthetic-full-merged:1")

@@ -15,3 +15,17 @@ class RepositoryCreated(RecordedEvent):
     chunk_bytes_min: int
     chunk_bytes_average: int
     chunk_bytes_max: int
+
+
+@named("repository-recovered:1")
+class RepositoryRecovered(RecordedEvent):
+    """The event store was made again from the pack store.
+
+    ``events`` came from the shipped log, up to number ``log_end``; ``packs_adopted`` packs and ``points_found`` restore
+    points were found in the packs alone.
+    """
+
+    events: int
+    log_end: int
+    packs_adopted: int
+    points_found: int

@@ -11,14 +11,22 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from domain.errors import DamagedDataError
-from domain.events import backup, machine, repository, restore_point, verification
+from domain.events import backup, machine, prune, recovery, repository, restore_point, retention, scrub, verification
 from domain.events.recorded import RecordedEvent
 
 NEW = "new"
 Transitions = Mapping[tuple[str, type[RecordedEvent]], str]
 
-_CAPTURING = (backup.RangesExcluded, backup.ExtentsCaptured, backup.ChunksWritten)
-_CLEANING = (backup.ChunksWritten, backup.CleanupOwed, backup.CleanupDone)
+_CAPTURING = (
+    backup.RangesExcluded,
+    backup.ExtentsCaptured,
+    backup.ChangesDetermined,
+    backup.BackupPromoted,
+    backup.ChangeTrackingAudited,
+    backup.SourceCompared,
+    backup.ChunksWritten,
+)
+_CLEANING = (backup.ChunksWritten, backup.ChunksHealed, backup.CleanupOwed, backup.CleanupDone)
 _REPORTING = (verification.ReportQueued, verification.ReportMailed)
 _LOOKING = (
     verification.DataVerified,
@@ -31,6 +39,7 @@ _LOOKING = (
 BACKUP_RUN: Transitions = MappingProxyType(
     {
         (NEW, backup.BackupStarted): "started",
+        ("started", backup.BackupPromoted): "started",
         ("started", backup.PrepareForSnapshot): "preparing",
         ("preparing", backup.SnapshotTaken): "held",
         **{("held", event): "held" for event in _CAPTURING},
@@ -58,7 +67,45 @@ VERIFICATION_RUN: Transitions = MappingProxyType(
 RESTORE_POINT: Transitions = MappingProxyType(
     {
         (NEW, restore_point.RestorePointCommitted): "committed",
-        ("committed", restore_point.VerificationRecorded): "committed",
+        ("committed", restore_point.RestorePointHeld): "held",
+        ("held", restore_point.RestorePointReleased): "committed",
+        ("committed", restore_point.RestorePointExpired): "expired",
+        **{(state, restore_point.VerificationRecorded): state for state in ("committed", "held", "expired")},
+    }
+)
+
+RETENTION_RUN: Transitions = MappingProxyType(
+    {
+        (NEW, retention.RetentionApplied): "applied",
+        ("applied", retention.RetentionApplied): "applied",
+    }
+)
+
+PRUNE_RUN: Transitions = MappingProxyType(
+    {
+        (NEW, prune.PrunePlanned): "planned",
+        **{
+            ("planned", event): "planned"
+            for event in (prune.ChunksRepacked, prune.PackRetired, prune.PackReinstated, prune.PackDeleted)
+        },
+        ("planned", prune.PruneCompleted): "ended",
+        ("planned", prune.PruneFailed): "ended",
+    }
+)
+
+SCRUB_RUN: Transitions = MappingProxyType(
+    {
+        (NEW, scrub.ScrubStarted): "running",
+        **{("running", event): "running" for event in (scrub.PacksScrubbed, scrub.DamageFound, scrub.PackFoundWhole)},
+        ("running", scrub.ScrubCompleted): "ended",
+        ("running", scrub.ScrubFailed): "ended",
+    }
+)
+
+RECOVERY: Transitions = MappingProxyType(
+    {
+        (NEW, recovery.PackAdopted): "adopting",
+        ("adopting", recovery.PackAdopted): "adopting",
     }
 )
 
@@ -70,7 +117,12 @@ MACHINE: Transitions = MappingProxyType(
     }
 )
 
-REPOSITORY: Transitions = MappingProxyType({(NEW, repository.RepositoryCreated): "created"})
+REPOSITORY: Transitions = MappingProxyType(
+    {
+        (NEW, repository.RepositoryCreated): "created",
+        ("created", repository.RepositoryRecovered): "created",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

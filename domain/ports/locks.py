@@ -1,4 +1,4 @@
-"""Port: one backup of a machine at a time, and telling a run that goes on from one that was killed."""
+"""Port: one backup of a machine at a time, and telling what goes on from what was killed."""
 
 from __future__ import annotations
 
@@ -11,3 +11,6 @@ class MachineLocks(Protocol):
 
     def held(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock ``name`` (a machine's id, or a run's). Raises BusyError at once when another run has it."""
+
+    def shared(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock ``name`` beside others that share it. Raises BusyError at once when a run holds it alone."""

@@ -130,8 +130,12 @@ class BackupWorkflow:
                         machine_name=machine.name,
                         kind=FULL,
                         cause=CAUSE_NO_TRACKING,
+                        parent_id=b"",
                     )
                 )
+            # Again, after the start is recorded: a prune waits for this run from here on, but what it retired before
+            # must not be built upon (docs/write-order.md).
+            self._index.catch_up()
             try:
                 return self._run(source, machine, stream)
             except (Exception, KeyboardInterrupt) as error:
@@ -234,6 +238,7 @@ class BackupWorkflow:
                 size_bytes=disk.size_bytes,
                 sector_size_bytes=disk.sector_size_bytes,
                 root=result.root,
+                excluded=tuple(excluded),
             )
             taken.append(
                 (

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from domain.content.packs import PackTable
-from domain.events import backup, machine, repository, restore_point, verification
+from domain.events import backup, machine, prune, recovery, repository, restore_point, retention, scrub, verification
 from domain.events.recorded import RecordedEvent, registered_events
 from domain.model.extents import Extent
 from domain.model.machines import Controller, DiskPlace, Firmware, Machine, MachineSettings, VirtualDisk
@@ -49,7 +49,12 @@ TABLE = PackTable(
 def samples() -> dict[str, RecordedEvent]:
     """One event for each stored name."""
     place: dict[str, Any] = {"originator_id": STREAM, "originator_version": 7, "at": AT}
-    events = (*_backup_samples(place), *_other_samples(place), *_verification_samples(place))
+    events = (
+        *_backup_samples(place),
+        *_other_samples(place),
+        *_verification_samples(place),
+        *_upkeep_samples(place),
+    )
     return {event.TOPIC: event for event in events}
 
 
@@ -82,7 +87,14 @@ def _shown(value: Any) -> Any:
 def _backup_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
     method, consistency = SnapshotMethod.CHILD_VM_SNAPSHOT, Consistency.APPLICATION
     return (
-        backup.BackupStarted(machine_id="m-1", machine_name="web", kind="full", cause="first backup", **place),
+        backup.BackupStarted(
+            machine_id="m-1",
+            machine_name="web",
+            kind="incremental",
+            cause="since the last point",
+            parent_id=OTHER.bytes,
+            **place,
+        ),
         backup.PrepareForSnapshot(method=method, reason="supported", consistency_asked=consistency, **place),
         backup.SnapshotTaken(
             method=method,
@@ -107,6 +119,29 @@ def _backup_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
             adopted=True,
             **place,
         ),
+        backup.ChangesDetermined(
+            disk_number=0,
+            disk_id="d-1",
+            method="tracked",
+            cause="the source tracks changes",
+            parent_root=b"\x12" * 32,
+            changed_bytes=65536,
+            extent_count=1,
+            **place,
+        ),
+        backup.BackupPromoted(cause="the baseline is gone", **place),
+        backup.SourceCompared(
+            disk_number=0,
+            compared_bytes=1 << 30,
+            source_root=b"\x13" * 32,
+            stored_root=b"\x14" * 32,
+            differing=(Extent(0, 4096),),
+            **place,
+        ),
+        backup.ChangeTrackingAudited(
+            disk_number=0, sampled_bytes=1 << 20, sampled_extents=16, mismatches=(Extent(4096, 4096),), **place
+        ),
+        backup.ChunksHealed(pack_id=b"\x15" * 32, chunk_ids=bytes(range(64)), **place),
         backup.SyntheticFullMerged(
             disk_number=0,
             disk_id="d-1",
@@ -139,7 +174,14 @@ def _backup_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
 
 def _other_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
     disk = restore_point.StoredDisk(
-        number=0, disk_id="d-1", name="system.vhdx", size_bytes=64 << 30, sector_size_bytes=512, root=b"\x22" * 32
+        number=0,
+        disk_id="d-1",
+        name="system.vhdx",
+        size_bytes=64 << 30,
+        sector_size_bytes=512,
+        root=b"\x22" * 32,
+        change_mark="rct:1",
+        excluded=(Extent(1 << 20, 4096),),
     )
     file = restore_point.StoredFile(name="vm.vmcx", size_bytes=99, chunk_ids=(b"\x33" * 32, b"\x44" * 32))
     return (
@@ -165,8 +207,16 @@ def _other_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
             disks=(disk,),
             files=(file,),
             excluded_bytes=4096,
+            parent_id=OTHER,
+            manifest_id=b"\x77" * 32,
             **place,
         ),
+        restore_point.RestorePointHeld(reason="legal hold 7", **place),
+        restore_point.RestorePointReleased(reason="the case is closed", **place),
+        restore_point.RestorePointExpired(
+            retention_id=OTHER, policy="last 7", reason="7 newer points are kept", **place
+        ),
+        repository.RepositoryRecovered(events=9, log_end=10, packs_adopted=1, points_found=2, **place),
         restore_point.VerificationRecorded(
             verification_id=OTHER, word=VerdictWord.BOOTED, grade=Grade.HEARTBEAT, **place
         ),
@@ -201,4 +251,49 @@ def _verification_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
         verification.ReportQueued(mail_key="k", recipients=2, **place),
         verification.ReportMailed(mail_key="k", transport="smtp", attempts=1, **place),
         verification.VerificationFailed(error="no emulator", **place),
+    )
+
+
+def _upkeep_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
+    pack: dict[str, Any] = {"pack_id": b"\x16" * 32, "pack_bytes": 1234}
+    packed: dict[str, Any] = {**pack, "pack_kind": 1, "chunk_count": 3, "table": TABLE.encoded()}
+    decision = retention.PointDecision(point_id=OTHER, keep=False, reasons=("7 newer points are kept",))
+    return (
+        retention.RetentionApplied(machine_id="m-1", policy="last 7", decisions=(decision,), **place),
+        prune.PrunePlanned(
+            as_of=99,
+            points=3,
+            packs_total=9,
+            packs_kept=6,
+            packs_to_repack=2,
+            packs_to_retire=1,
+            chunks_total=1000,
+            chunks_live=700,
+            dead_bytes=1 << 24,
+            freed_bytes=1 << 23,
+            **place,
+        ),
+        prune.ChunksRepacked(**packed, **place),
+        prune.PackRetired(**pack, chunk_count=3, **place),
+        prune.PackReinstated(**packed, reason="a point needs it", **place),
+        prune.PackDeleted(**pack, **place),
+        prune.PruneCompleted(
+            packs_repacked=2,
+            packs_retired=3,
+            packs_deleted=2,
+            packs_waiting=1,
+            freed_bytes=1 << 23,
+            seconds=1.5,
+            **place,
+        ),
+        prune.PruneFailed(reason="interrupted", error="it was killed", **place),
+        scrub.ScrubStarted(keyed=True, bytes_max=1 << 30, seconds_max=None, **place),
+        scrub.PacksScrubbed(pack_ids=bytes(64), read_bytes=2468, **place),
+        scrub.DamageFound(
+            pack_id=b"\x16" * 32, missing=False, what="frame 3 does not open", chunk_ids=bytes(32), **place
+        ),
+        scrub.PackFoundWhole(pack_id=b"\x16" * 32, **place),
+        scrub.ScrubCompleted(packs_read=2, read_bytes=2468, packs_damaged=1, packs_left=5, seconds=2.5, **place),
+        scrub.ScrubFailed(reason="EnvironmentTroubleError", error="the disk is gone", **place),
+        recovery.PackAdopted(**packed, **place),
     )

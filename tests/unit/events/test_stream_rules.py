@@ -14,8 +14,12 @@ from domain.events.stream_rules import (
     BACKUP_RUN,
     MACHINE,
     NEW,
+    PRUNE_RUN,
+    RECOVERY,
     REPOSITORY,
     RESTORE_POINT,
+    RETENTION_RUN,
+    SCRUB_RUN,
     VERIFICATION_RUN,
     StreamState,
     Transitions,
@@ -23,7 +27,17 @@ from domain.events.stream_rules import (
 )
 from domain.model.protection import Consistency, SnapshotMethod
 
-_TABLES = (BACKUP_RUN, VERIFICATION_RUN, RESTORE_POINT, MACHINE, REPOSITORY)
+_TABLES = (
+    BACKUP_RUN,
+    VERIFICATION_RUN,
+    RESTORE_POINT,
+    RETENTION_RUN,
+    PRUNE_RUN,
+    SCRUB_RUN,
+    RECOVERY,
+    MACHINE,
+    REPOSITORY,
+)
 _STREAM = uuid4()
 _AT = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
 
@@ -37,6 +51,7 @@ def _started(version: int = 1, stream: UUID = _STREAM) -> BackupStarted:
         machine_name="web01",
         kind="full",
         cause="first",
+        parent_id=b"",
     )
 
 

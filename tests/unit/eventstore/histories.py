@@ -30,6 +30,7 @@ def started(stream: UUID, version: int = 1, *, name: str = "web") -> BackupStart
         machine_name=name,
         kind="full",
         cause="c",
+        parent_id=b"",
     )
 
 
@@ -86,7 +87,13 @@ def _run(rng: random.Random, number: int) -> Iterator[RecordedEvent]:
             originator_id=machine_seen, originator_version=2, at=AT, host_before="a", host=f"h{number}"
         )
     yield BackupStarted(
-        originator_version=1, machine_id=machine_id, machine_name="web", kind="full", cause=f"cause {number}", **place
+        originator_version=1,
+        machine_id=machine_id,
+        machine_name="web",
+        kind="full",
+        cause=f"cause {number}",
+        parent_id=b"",
+        **place,
     )
     packs = rng.randrange(4)
     for pack in range(packs):

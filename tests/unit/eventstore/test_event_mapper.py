@@ -16,7 +16,7 @@ from adapters.eventstore.event_mapper import EventMapper, state_digest
 from domain.errors import BadInputError, DamagedDataError
 from domain.events.recorded import RecordedEvent, named
 from tests.golden.events.samples import AT, STREAM, samples
-from tests.unit.eventstore.histories import started
+from tests.unit.eventstore.histories import chunks_written, started
 
 
 @named("test-renamed-field:1")
@@ -129,7 +129,9 @@ def test_a_new_event_says_its_class_version_from_the_second_on() -> None:
     event = RenamedField(originator_id=STREAM, originator_version=1, at=AT, amount_bytes=1, unit="bytes")
 
     newest = msgspec.msgpack.decode(EventMapper().to_stored_event(event).state[:-16])
-    first = msgspec.msgpack.decode(EventMapper().to_stored_event(started(STREAM)).state[:-16])
+    first = msgspec.msgpack.decode(
+        EventMapper().to_stored_event(chunks_written(STREAM, 1, bytes(32), [bytes(32)])).state[:-16]
+    )
 
     assert newest["class_version"] == 3
     assert "class_version" not in first

@@ -49,3 +49,11 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(fcntl, "flock", none_left)
     with pytest.raises(EnvironmentTroubleError, match="No locks available"), FileMachineLocks(tmp_path).held("m-1"):
         pass
+
+
+def test_a_lock_that_is_shared_keeps_out_whoever_wants_it_alone(tmp_path: Path) -> None:
+    first, second, third = (FileMachineLocks(tmp_path) for _ in range(3))
+    with first.shared("point"), second.shared("point"), pytest.raises(BusyError), third.held("point"):
+        pass
+    with third.held("point"), pytest.raises(BusyError), first.shared("point"):
+        pass
