@@ -17,7 +17,9 @@ from adapters.eventstore.projection_file import ProjectionSchema
 from adapters.eventstore.verification_entry import MailState, VerificationEntry
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
+from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
+from domain.events.recovery import PackAdopted
 from domain.events.restore_point import RestorePointCommitted, VerificationRecorded
 from domain.events.verification import (
     ReportMailed,
@@ -55,7 +57,7 @@ _TABLES = (
     )
     """,
     "CREATE INDEX IF NOT EXISTS verification_of_machine ON verification (machine_id, number)",
-    "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY, retired INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 )
 _CANONICAL_ROWS = (
@@ -82,7 +84,7 @@ def catalog_schema() -> ProjectionSchema:
     return ProjectionSchema(
         name="catalog",
         application_id=0x41544341,
-        format_version=1,
+        format_version=2,
         tables=_TABLES,
         topics=(),
         fold=_fold,
@@ -160,12 +162,34 @@ def _end_run(rows: sqlite3.Cursor, event: RecordedEvent, *, state: str, reason: 
         rows.execute(_UPDATE_RUN, (state, encoded(run), completed, event.originator_id.bytes))
 
 
-def _chunks_written(rows: sqlite3.Cursor, _number: int, event: ChunksWritten) -> None:
+def _chunks_written(
+    rows: sqlite3.Cursor, _number: int, event: ChunksWritten | ChunksRepacked | PackAdopted | PackReinstated
+) -> None:
     """A pack counts once, also when it was adopted and reported after all."""
-    if rows.execute("INSERT INTO pack VALUES (?) ON CONFLICT DO NOTHING RETURNING 1", (event.pack_id,)).fetchall():
+    if rows.execute(
+        "INSERT INTO pack (pack_id) VALUES (?) ON CONFLICT DO NOTHING RETURNING 1", (event.pack_id,)
+    ).fetchall():
         _add(rows, "packs", 1)
         _add(rows, "stored_bytes", event.pack_bytes)
         _add(rows, "chunks", event.chunk_count)
+
+
+def _pack_retired(rows: sqlite3.Cursor, _number: int, event: PackRetired) -> None:
+    """Its chunks are offered to nobody; it takes room until it is deleted."""
+    changed = rows.execute("UPDATE pack SET retired = 1 WHERE pack_id = ? AND NOT retired", (event.pack_id,))
+    _add(rows, "chunks", -event.chunk_count * changed.rowcount)
+
+
+def _pack_reinstated(rows: sqlite3.Cursor, number: int, event: PackReinstated) -> None:
+    _chunks_written(rows, number, event)
+    changed = rows.execute("UPDATE pack SET retired = 0 WHERE pack_id = ? AND retired", (event.pack_id,))
+    _add(rows, "chunks", event.chunk_count * changed.rowcount)
+
+
+def _pack_deleted(rows: sqlite3.Cursor, _number: int, event: PackDeleted) -> None:
+    gone = rows.execute("DELETE FROM pack WHERE pack_id = ?", (event.pack_id,)).rowcount
+    _add(rows, "packs", -gone)
+    _add(rows, "stored_bytes", -event.pack_bytes * gone)
 
 
 def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommitted) -> None:
@@ -251,6 +275,11 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     BackupCompleted: _backup_completed,
     BackupFailed: _backup_failed,
     ChunksWritten: _chunks_written,
+    PackAdopted: _chunks_written,
+    ChunksRepacked: _chunks_written,
+    PackRetired: _pack_retired,
+    PackReinstated: _pack_reinstated,
+    PackDeleted: _pack_deleted,
     RestorePointCommitted: _point_committed,
     VerificationRecorded: _verification_recorded,
     VerificationStarted: _verification_started,
