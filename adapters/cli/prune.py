@@ -69,6 +69,7 @@ def _complain(missing_chunks: int, damaged: list[str]) -> None:
 
 def _tell_forecast(session: Session, survey: Survey, *, json: bool) -> None:
     plan = survey.plan
+    before = human_size(sum(use.pack_bytes for use in plan.repack))
     if json:
         print_json({"dry_run": True, "points": survey.points, **_planned(plan)})
         return
@@ -78,11 +79,7 @@ def _tell_forecast(session: Session, survey: Survey, *, json: bool) -> None:
         (
             ("needed", f"{plan.chunks_live} of {plan.chunks_total} chunks, by {survey.points} points"),
             ("delete", f"{len(plan.retire) + len(plan.delete)} packs, {human_size(_bytes_to_delete(plan))}"),
-            (
-                "rewrite",
-                f"{len(plan.repack)} packs, {human_size(sum(use.pack_bytes for use in plan.repack))} to about "
-                f"{human_size(plan.rewritten_bytes)}",
-            ),
+            ("rewrite", f"{len(plan.repack)} packs, {before} to about {human_size(plan.rewritten_bytes)}"),
             ("keep", f"{plan.packs_kept} packs"),
         ),
     )
@@ -105,13 +102,8 @@ def _tell_summary(session: Session, summary: PruneSummary, *, json: bool) -> Non
     if summary.packs_reinstated:
         rows.append(("brought back", f"{summary.packs_reinstated} packs that a backup had begun to use"))
     if summary.packs_waiting:
-        rows.append(
-            (
-                "waiting",
-                f"{summary.packs_waiting} packs, {human_size(summary.waiting_bytes)}: a backup is running that may "
-                "use them; a later prune deletes them",
-            )
-        )
+        waiting = f"{summary.packs_waiting} packs, {human_size(summary.waiting_bytes)}"
+        rows.append(("waiting", f"{waiting}: a running backup may use them; a later prune deletes them"))
     _print_rows(session, f"{human_size(max(0, summary.freed_bytes))} came back.", tuple(rows))
 
 

@@ -13,10 +13,10 @@ import pytest
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.memory import MemoryEventLog
 from domain.errors import DamagedDataError
-from domain.ports.chunk_index import ChunkIndex, ChunkPlace
 from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
 from domain.events.recovery import PackAdopted
+from domain.ports.chunk_index import ChunkIndex, ChunkPlace
 from tests.golden.events.samples import AT
 from tests.unit.eventstore.histories import chunks_written, started, table_of
 
@@ -131,7 +131,7 @@ def test_a_pack_table_that_contradicts_itself_stops_the_catching_up(index: Chunk
 
 
 def named(
-    kind: type[ChunksRepacked] | type[PackReinstated] | type[PackAdopted],
+    kind: type[ChunksRepacked | PackReinstated | PackAdopted],
     version: int,
     pack_id: bytes,
     ids: list[bytes],
