@@ -33,7 +33,7 @@ WITH RECURSIVE asked(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM asked WHERE i
 SELECT asked.i, chunk.pack, chunk.ordinal
 FROM asked CROSS JOIN chunk ON chunk.id = substr(?1, asked.i * ?3 + 1, ?3)
 """
-_FIND_KNOWN = _FIND + "WHERE NOT EXISTS (SELECT 1 FROM retired WHERE retired.pack = chunk.pack)"
+_FIND_KNOWN = _FIND + "WHERE NOT EXISTS (SELECT 1 FROM retired WHERE retired.pack = chunk.pack)"  # noqa: S608 - constant
 _FIND_PACKS = "SELECT number, pack_id FROM pack WHERE number IN (SELECT value FROM json_each(?))"
 _HAS_PACK = "SELECT 1 FROM pack WHERE pack_id = ?1 UNION ALL SELECT 1 FROM gone WHERE pack_id = ?1"
 _PACKS = """
