@@ -15,6 +15,7 @@ from domain.events.recovery import PackAdopted
 from domain.model.prune_plan import PrunePolicy
 from domain.workflows import pack_writing
 from domain.workflows.live_points import point_lock
+from domain.workflows.prune_run import PruneRun
 from tests.doubles.faults import Cut, PowerCutError
 from tests.doubles.repository import OpenRepository, opened
 from tests.doubles.segments import back_up, check_repository, noise
@@ -134,6 +135,30 @@ def test_an_expired_point_that_is_being_read_is_needed(repository: OpenRepositor
     repository.pruner().prune()
 
     assert list(repository.vault.store.pack_ids()) == []
+
+
+def test_a_pack_that_a_killed_prune_deleted_is_not_offered_again_for_an_expired_point(
+    repository: OpenRepository,
+) -> None:
+    """Somebody who has just locked the point, and will see that it expired, makes it look as if it were needed."""
+    back_up(repository, 1)
+    point = repository.points()[0]
+    repository.expire(point)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(PruneRun, "_record_deleted", _cut)
+        with pytest.raises(PowerCutError):
+            repository.pruner().prune()
+
+    with FileMachineLocks(repository.folder / "locks").shared(point_lock(point.point_id)):
+        repository.pruner().prune()
+
+    assert {pack.pack_id for pack in repository.index.packs()} == set(repository.vault.store.pack_ids())
+    back_up(repository, 1)
+    check_repository(repository, noise(1))
+
+
+def _cut(*_: object) -> None:
+    raise PowerCutError
 
 
 def test_packs_of_a_backup_that_was_killed_are_taken_over_and_reclaimed_and_its_run_is_closed(tmp_path: Path) -> None:
