@@ -46,7 +46,7 @@ def test_a_full_disk_ends_a_prune_with_a_clear_error_and_the_next_one_finishes(s
         repository.catalog.catch_up()
     _fill(small_disk, filler, free_kib << 10)
 
-    with opened(folder) as repository, pytest.raises(EnvironmentTroubleError) as raised:
+    with pytest.raises(EnvironmentTroubleError) as raised, opened(folder) as repository:
         repository.pruner(POLICY).prune()
 
     assert raised.value.where
