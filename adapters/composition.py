@@ -37,7 +37,8 @@ from domain.ports.catalog import RestorePoint
 from domain.ports.disks import DiskImageWriter, ImageFormat
 from domain.ports.mail import MailTransport
 from domain.ports.progress import Progress
-from domain.workflows.backup import BackupSettings, BackupWorkflow
+from domain.workflows.backup import BackupWorkflow
+from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.report_delivery import deliver_reports
@@ -60,7 +61,7 @@ class Atesta:
         """The machines that can be backed up."""
         folders = [self.configuration.path(folder) for folder in self.configuration.content.sources.exports]
         disk_files = DiskFiles(folders)
-        return ExportedMachines(folders, disk_files, disk_files.parent_of)
+        return ExportedMachines(folders, disk_files, disk_files.parent_of, disk_files.layer_extents)
 
     @cached_property
     def log(self) -> SQLiteEventLog:
@@ -119,8 +120,11 @@ class Atesta:
         """Open the repository with its passphrase or recovery key."""
         return open_vault(self.store, secret, os.urandom)
 
-    def backup_workflow(self, vault: Vault, progress: Progress) -> BackupWorkflow:
-        """What backs machines up."""
+    def backup_workflow(
+        self, vault: Vault, progress: Progress, *, full: bool = False, compare_source: bool = False
+    ) -> BackupWorkflow:
+        """What backs machines up; ``full`` and ``compare_source`` ask for more than the configuration does."""
+        policy = self.configuration.content.backup
         return BackupWorkflow(
             vault=vault,
             log=self.log,
@@ -132,7 +136,12 @@ class Atesta:
             progress=progress,
             new_id=uuid4,
             settings=BackupSettings(
-                exclude_swap=self.configuration.content.backup.exclude_swap, workers=self.configuration.workers
+                exclude_swap=policy.exclude_swap,
+                workers=self.configuration.workers,
+                full=full,
+                compare_source=compare_source,
+                compare_source_every=policy.compare_source_every,
+                audit_samples=policy.audit_samples,
             ),
         )
 

@@ -41,6 +41,8 @@ class BackupSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     exclude_swap: bool = True
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     verify: bool = False
+    compare_source_every: Annotated[int, msgspec.Meta(ge=0)] = 0
+    audit_samples: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 16
 
 
 class LabSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,6 +188,8 @@ exports = [{", ".join(_toml(folder) for folder in exports)}]
 [backup]
 # Page files, hibernation files and Linux swap need not be stored.
 exclude_swap = true
+# Read the disks again and compare them with what was stored in each nth backup of a machine; 0: never.
+compare_source_every = 0
 # Boot each new restore point in the lab straight after the backup, and mail the picture.
 verify = true
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from domain.content.disk_map import (
@@ -51,6 +51,24 @@ def merge_map(
     top_id = merge.node(height, 0, old_top)
     root = MapRoot(disk_bytes=disk_bytes, segment_bytes=parent.segment_bytes, height=height, top_id=top_id)
     return store_node(encode_root(root))
+
+
+def leaf_ids_at(
+    root: MapRoot, numbers: Iterable[int], load_node: Callable[[bytes], bytes]
+) -> Iterator[tuple[int, bytes]]:
+    """The leaf ids of the segments ``numbers`` (ascending, inside the disk). Loads each node on the way once."""
+    path: list[tuple[int, list[bytes]]] = []
+    for number in numbers:
+        node_id = root.top_id
+        for depth, level in enumerate(range(root.height, 0, -1)):
+            if node_id == ZERO_ID:
+                break
+            index = number // FAN_OUT**level
+            if len(path) <= depth or path[depth][0] != index:
+                del path[depth:]
+                path.append((index, decode_inner(load_node(node_id), level)))
+            node_id = path[depth][1][number // FAN_OUT ** (level - 1) % FAN_OUT]
+        yield number, node_id
 
 
 def _brought_down(parent: MapRoot, height: int, load_node: Callable[[bytes], bytes]) -> tuple[bytes, int]:

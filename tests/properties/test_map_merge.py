@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.content.disk_map import FAN_OUT, ZERO_ID, build_map, decode_root, segment_count
-from domain.content.map_merge import merge_map
+from domain.content.map_merge import leaf_ids_at, merge_map
 from domain.errors import DamagedDataError
 
 SEGMENT = 4096
@@ -63,6 +63,16 @@ def test_a_merge_is_the_map_over_all_leaves(before: int, after: int, data: st.Da
     merged = merge_map(parent, changed, disk_bytes=after * SEGMENT, load_node=nodes.load, store_node=nodes.store)
 
     assert merged == built(nodes, new)
+
+
+@pytest.mark.parametrize("count", [1, 5, 256, 257, 70000])
+def test_chosen_leaves_are_found_where_they_are(count: int) -> None:
+    nodes = Nodes()
+    leaves = [leaf(at) if at // 300 % 2 == 0 else ZERO_ID for at in range(count)]
+    root = decode_root(nodes.content[built(nodes, leaves)])
+    numbers = sorted({0, count // 2, count // 3, max(0, count - 2), count - 1})
+
+    assert list(leaf_ids_at(root, numbers, nodes.load)) == [(at, leaves[at]) for at in numbers]
 
 
 def test_one_change_touches_one_path() -> None:

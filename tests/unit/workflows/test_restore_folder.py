@@ -136,7 +136,7 @@ def test_a_restored_machine_can_be_listed_and_read_like_an_export(tmp_path: Path
     restored = World().restore(tmp_path, image_format)
 
     disk_files = DiskFiles([tmp_path])
-    source = ExportedMachines([tmp_path], disk_files, disk_files.parent_of)
+    source = ExportedMachines([tmp_path], disk_files, disk_files.parent_of, disk_files.layer_extents)
     (machine,) = source.machines()
     assert (machine.name, machine.settings, machine.warnings) == ("web", SETTINGS, ())
     assert [disk.place.location for disk in machine.disks] == [0, 1]
