@@ -40,6 +40,7 @@ from domain.ports.progress import Progress
 from domain.workflows.backup import BackupSettings, BackupWorkflow
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.mailing import DeliverySummary
+from domain.workflows.point_use import point_in_use
 from domain.workflows.report_delivery import deliver_reports
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
@@ -88,6 +89,11 @@ class Atesta:
         """Machines, points, runs, verifications."""
         return SQLiteCatalog(self._catalog_path, self.log)
 
+    @property
+    def locks(self) -> FileMachineLocks:
+        """The locks on machines, runs and points."""
+        return FileMachineLocks(self._state("locks"))
+
     @cached_property
     def outbox(self) -> FolderOutbox:
         """The mails that wait."""
@@ -126,7 +132,7 @@ class Atesta:
             log=self.log,
             index=self.index,
             catalog=self.catalog,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             guests=OutsideGuestFileSystems(),
             clock=self.clock,
             progress=progress,
@@ -151,7 +157,7 @@ class Atesta:
             console_reader=TesseractReader(),
             pictures=FolderPictureArchive(self._state("pictures")),
             outbox=self.outbox,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             open_verifications=self._open_verifications,
             clock=self.clock,
             progress=progress,
@@ -189,17 +195,18 @@ class Atesta:
         overwrite: bool,
     ) -> RestoredFolder:
         """Restore a point into a folder."""
-        return restore_to_folder(
-            self.reader(vault),
-            _new_image,
-            point,
-            disks,
-            target,
-            image_format,
-            progress,
-            overwrite=overwrite,
-            workers=self.configuration.workers,
-        )
+        with point_in_use(self.locks, self.log, point.point_id):
+            return restore_to_folder(
+                self.reader(vault),
+                _new_image,
+                point,
+                disks,
+                target,
+                image_format,
+                progress,
+                overwrite=overwrite,
+                workers=self.configuration.workers,
+            )
 
     def deliver_reports(self) -> DeliverySummary:
         """Deliver the mails that are due."""

@@ -64,6 +64,9 @@ class RetentionPolicy:
         return ", ".join(rules) or "keep everything"
 
 
+KEEP_EVERYTHING = RetentionPolicy()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointOnRecord:
     """What retention knows of a point. Expired ones are evidence about clocks and are not decided upon again."""
