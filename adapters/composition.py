@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from adapters.clock import SystemClock
+from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
 from adapters.disks.disk_files import DiskFiles
 from adapters.disks.writing.create_image import create_image
@@ -42,6 +42,7 @@ from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.point_use import point_in_use
 from domain.workflows.report_delivery import deliver_reports
+from domain.workflows.retention import RetentionWorkflow
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
@@ -182,6 +183,19 @@ class Atesta:
         """What reads chunks back."""
         self.index.catch_up()
         return ChunkReader(vault, self.index)
+
+    def retention_workflow(self) -> RetentionWorkflow:
+        """What decides which points are kept."""
+        retention = self.configuration.content.retention
+        return RetentionWorkflow(
+            log=self.log,
+            catalog=self.catalog,
+            locks=self.locks,
+            clock=self.clock,
+            new_id=uuid4,
+            policies=retention.policies(),
+            zone=retention.zone() or local_zone(),
+        )
 
     def restore_to_folder(
         self,

@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from functools import partial
 from uuid import UUID
 
-from domain.errors import BadInputError, EnvironmentTroubleError
+from domain.errors import BadInputError, BusyError, EnvironmentTroubleError
 from domain.events.restore_point import RestorePointExpired
 from domain.events.retention import PointDecision, RetentionApplied
 from domain.events.stream_rules import RESTORE_POINT, RETENTION_RUN, StreamState, folded
@@ -164,6 +164,8 @@ class RetentionWorkflow:
             ends = {point.point_id: self._end_of(point.point_id) for point in plan.points}
             self._catalog.catch_up()
             plan = self._plan_of(machine)
+            if any(decision.point_id not in ends for decision in plan.expiring):
+                raise BusyError("A restore point was committed meanwhile.", where=machine.name)
             if plan.expiring:
                 self._record(stream, machine.machine_id, str(plan.policy), plan.decisions, ends)
         return plan
