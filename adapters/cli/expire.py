@@ -95,7 +95,8 @@ def _ask(session: Session, point: RestorePoint) -> None:
             "Expiring a point by hand is confirmed, and there is no terminal to ask.", next_step="Give --yes."
         )
     session.err.print(Text(f"{_named(point)} can never be restored again afterwards."))
-    typer.confirm("Expire it?", abort=True, err=True)
+    if not typer.confirm("Expire it?", err=True):
+        raise BadInputError("It was not confirmed; nothing is expired.", where=point.short_id)
 
 
 def _named(point: RestorePoint) -> str:
