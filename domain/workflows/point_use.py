@@ -44,7 +44,7 @@ def refuse_expired(log: EventLog, point_id: UUID) -> None:
 def expired_error(short_id: str, expired_at: datetime, why: str) -> BadInputError:
     """What to say to somebody who asks for a point that has expired."""
     return BadInputError(
-        f"The restore point expired on {expired_at.astimezone():%Y-%m-%d %H:%M} by {why}.",
+        f"The restore point expired on {expired_at.astimezone():%Y-%m-%d %H:%M} ({why}).",
         where=short_id,
         next_step="`atesta points` lists those that can be restored, `atesta points --all` the expired ones too.",
     )
