@@ -59,10 +59,13 @@ def verdict_text(point: RestorePoint) -> Text:
 
 
 def _state_text(point: RestorePoint) -> Text:
-    """The verdict, or that the point is gone; and whether it is held."""
+    """Whether the point is gone or held, and its verdict; short, because the table fits a narrow terminal."""
     if point.is_expired:
         return Text("expired", style="dim")
-    return Text.assemble(verdict_text(point), (", held", "bold") if point.held else "")
+    if not point.held:
+        return verdict_text(point)
+    held = Text("held", style="bold")
+    return Text.assemble(held, ", ", verdict_text(point)) if point.word else held
 
 
 def _described(point: RestorePoint) -> dict[str, object]:
