@@ -13,7 +13,8 @@ from functools import partial
 from uuid import UUID
 
 from domain.errors import BadInputError, BusyError, EnvironmentTroubleError
-from domain.events.restore_point import RestorePointExpired
+from domain.events.backup import BackupStarted
+from domain.events.restore_point import RestorePointCommitted, RestorePointExpired
 from domain.events.retention import PointDecision, RetentionApplied
 from domain.events.stream_rules import RESTORE_POINT, RETENTION_RUN, StreamState, folded
 from domain.model.clock_trust import clock_doubt
@@ -32,7 +33,8 @@ from domain.workflows.selection import matches
 
 LOCK = "retention"
 BY_HAND = "by hand"
-_TAIL_EVENTS = 256
+_TAIL_EVENTS = 100_000
+_CLOCK_TOPICS = (BackupStarted.TOPIC, RestorePointCommitted.TOPIC, RetentionApplied.TOPIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +94,16 @@ class RetentionWorkflow:
     def clock_doubt(self) -> str:
         """Why the wall clock cannot be relied upon, in a sentence; empty when it can.
 
-        It is compared with the newest events, from the last applied retention on: expiring with ``accept_clock`` is
-        what accepts a jump.
+        It is compared with the backups among the newest events, from the last applied retention on, and with the newest
+        event: expiring with ``accept_clock`` is what accepts a jump.
         """
+        last = self._log.last_number()
         moments: list[datetime] = []
-        for numbered in self._log.events_after(max(0, self._log.last_number() - _TAIL_EVENTS)):
+        for numbered in self._log.events_after(max(0, last - _TAIL_EVENTS), topics=_CLOCK_TOPICS):
             if isinstance(numbered.event, RetentionApplied):
                 moments.clear()
             moments.append(numbered.event.at)
+        moments += [numbered.event.at for numbered in self._log.events_after(last - 1)]
         return clock_doubt(moments, self._clock.now())
 
     def apply(self, machines: Sequence[Machine], *, accept_clock: bool = False) -> tuple[MachinePlan, ...]:

@@ -14,8 +14,10 @@ from adapters.cli.main import app
 from adapters.clock import SystemClock
 from adapters.composition import Atesta
 from adapters.configuration import load_configuration
+from domain.errors import BadInputError
 from domain.events.restore_point import RestorePointCommitted
 from domain.model.protection import Consistency
+from domain.ports.progress import Silent
 from tests.doubles.scripted_source import machine_with
 
 
@@ -105,6 +107,19 @@ def test_a_deletion_by_hand_asks_and_does_nothing_when_the_answer_is_no(
     assert code == 0
     assert "Expired web" in told
     assert live(home) == 2
+
+
+def test_a_point_that_expires_after_it_was_chosen_is_not_restored(home: Path) -> None:
+    atesta = Atesta(load_configuration(home / "atesta.toml"))
+    atesta.catalog.catch_up()
+    chosen = atesta.catalog.points()[0]
+    vault = atesta.open_vault("correct horse battery staple")
+    assert run("--point", chosen.short_id, "--reason", "wrong machine", "--yes")[0] == 0
+
+    with pytest.raises(BadInputError, match="wrong machine"):
+        atesta.restore_to_folder(vault, chosen, [], home / "out", "raw", Silent(), overwrite=False)
+
+    assert not (home / "out").exists()
 
 
 def test_machines_and_a_point_are_not_named_together(home: Path) -> None:

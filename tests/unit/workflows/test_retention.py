@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -18,6 +20,7 @@ from domain.model.verdicts import VerdictWord
 from domain.workflows.retention import BY_HAND, LOCK
 from tests.doubles.retention_world import NOON, InterruptedLog, RetentionWorld, retention_world
 from tests.doubles.scripted_source import machine_with
+from tests.unit.eventstore.histories import chunks_written, started
 
 LAST_2 = RetentionPolicy(last=2)
 
@@ -190,6 +193,19 @@ def test_a_jump_of_the_clock_before_the_last_backup_is_noticed_too(world: Retent
 
     with pytest.raises(EnvironmentTroubleError, match="jumped"):
         world.workflow(RetentionPolicy(within=timedelta(days=30))).apply(world.machines())
+
+
+def test_a_jump_of_the_clock_is_noticed_however_many_events_follow_it(world: RetentionWorld) -> None:
+    world.commit_daily(4)
+    world.clock.time += timedelta(days=400)
+    run, written = UUID(int=5), 2_000
+    world.log.append([replace(started(run), at=world.clock.now())])
+    world.log.append(
+        [replace(chunks_written(run, 2 + n, bytes(32), [bytes(32)]), at=world.clock.time) for n in range(written)]
+    )
+    world.commit(5, world.clock.time)
+
+    assert "jumped" in world.workflow(LAST_2).clock_doubt()
 
 
 def test_an_accepted_jump_is_not_told_again(world: RetentionWorld) -> None:
