@@ -33,6 +33,7 @@ from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
+from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
 from domain.ports.disks import DiskImageWriter, ImageFormat
 from domain.ports.mail import MailTransport
@@ -42,6 +43,7 @@ from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.point_use import point_in_use
+from domain.workflows.prune import PruneWorkflow
 from domain.workflows.report_delivery import deliver_reports
 from domain.workflows.retention import RetentionWorkflow
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
@@ -182,6 +184,20 @@ class Atesta:
                 recipients=content.mail.recipients,
                 redact=content.mail.redact,
             ),
+        )
+
+    def prune_workflow(self, vault: Vault, progress: Progress, repack_below_percent: float | None) -> PruneWorkflow:
+        """What reclaims space; the configuration's threshold when none is given."""
+        below = self.configuration.content.prune.repack_below_percent
+        return PruneWorkflow(
+            vault=vault,
+            log=self.log,
+            index=self.index,
+            locks=FileMachineLocks(self._state("locks")),
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+            policy=PrunePolicy(repack_below_percent=below if repack_below_percent is None else repack_below_percent),
         )
 
     def _open_verifications(self) -> Sequence[UUID]:

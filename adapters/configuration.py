@@ -51,6 +51,12 @@ class BackupSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     audit_samples: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 16
 
 
+class PruneSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a pack is worth rewriting."""
+
+    repack_below_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] = 70
+
+
 class LabSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bounds of a boot in the lab."""
 
@@ -145,6 +151,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     repository: RepositorySection = RepositorySection()
     sources: SourcesSection = SourcesSection()
     backup: BackupSection = BackupSection()
+    prune: PruneSection = PruneSection()
     lab: LabSection = LabSection()
     mail: MailSection = MailSection()
     retention: RetentionSection = RetentionSection()
