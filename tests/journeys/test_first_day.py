@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.exported_folder import recovery_key_in
-from tests.journeys.command import PASSPHRASE, answer, atesta
+from tests.journeys.command import PASSPHRASE, answer, atesta, variables
 
 pytestmark = pytest.mark.process
 
@@ -179,3 +180,22 @@ def test_a_damaged_pack_is_named_and_other_points_restore(home: Path, exports: P
 def _largest_pack(home: Path) -> Path:
     """The largest pack: the one that holds the files' content."""
     return max((home / "repository" / "packs").rglob("*.pack"), key=lambda path: path.stat().st_size)
+
+
+def test_a_reader_that_goes_away_is_no_error(home: Path) -> None:
+    atesta(home, "backup", "--no-verify")
+    for arguments in ("points", "points --json", "status", "events --json", "machines"):
+        line = f"{sys.executable} -m adapters.cli.main {arguments} | true; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", line], cwd=home, env=variables(), capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == ("0\n", ""), arguments
+
+
+def test_output_for_which_there_is_no_room_is_trouble_with_this_machine(home: Path) -> None:
+    atesta(home, "backup", "--no-verify")
+    for arguments in ("points", "points --json", "events"):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "adapters.cli.main", *arguments.split()]
+            done = subprocess.run(command, cwd=home, env=variables(), stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 5, arguments
+        assert "output cannot be written" in done.stderr
+        assert "Traceback" not in done.stderr
