@@ -132,7 +132,9 @@ class Atesta:
             progress=progress,
             new_id=uuid4,
             settings=BackupSettings(
-                exclude_swap=self.configuration.content.backup.exclude_swap, workers=self.configuration.workers
+                exclude_swap=self.configuration.content.backup.exclude_swap,
+                keep_swap_of=self.configuration.content.backup.keep_swap_of,
+                workers=self.configuration.workers,
             ),
         )
 

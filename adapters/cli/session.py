@@ -12,12 +12,15 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from adapters.cli.passphrase import existing_passphrase
-from adapters.cli.presentation import print_error
+from adapters.cli.presentation import cleaned, print_error
 from adapters.composition import Atesta
 from adapters.configuration import find_configuration, load_configuration
 from domain.errors import AtestaError, EnvironmentTroubleError
+from domain.model.machines import Machine
+from domain.workflows.selection import patterns_without_machine
 from domain.workflows.vault import Vault
 
 INTERRUPTED = 130
@@ -48,6 +51,13 @@ class Session:
         """The opened repository."""
         file = atesta.configuration.content.repository.passphrase_file
         return atesta.open_vault(existing_passphrase(atesta.configuration.path(file) if file else None))
+
+    def machines(self, atesta: Atesta) -> tuple[Machine, ...]:
+        """All machines of the source; settings that speak of none of them are told."""
+        machines = tuple(atesta.source.machines())
+        for pattern in patterns_without_machine(machines, atesta.configuration.content.backup.keep_swap_of):
+            self.err.print(Text(f"[backup] keep_swap_of names no machine: {cleaned(repr(pattern))}."))
+        return machines
 
 
 @contextmanager

@@ -45,6 +45,7 @@ from domain.workflows.event_stream import EventStream
 from domain.workflows.ingest import Ingest
 from domain.workflows.machine_history import record_machine
 from domain.workflows.pack_writing import WrittenPack
+from domain.workflows.selection import matches
 from domain.workflows.vault import Vault
 
 FULL = "full"
@@ -53,10 +54,15 @@ CAUSE_NO_TRACKING = "the source does not track changes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupSettings:
-    """What policy says about a backup."""
+    """What policy says about a backup. ``keep_swap_of``: names or patterns of machines whose swap is stored."""
 
     exclude_swap: bool = True
+    keep_swap_of: tuple[str, ...] = ()
     workers: int = 2
+
+    def excludes_swap_of(self, machine: Machine) -> bool:
+        """Whether this machine's swap is left out."""
+        return self.exclude_swap and not any(matches(machine, pattern) for pattern in self.keep_swap_of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +231,7 @@ class BackupWorkflow:
         taken: list[tuple[StoredDisk, SyntheticFull]] = []
         excluded_bytes = 0
         for number, (disk, described) in enumerate(zip(frozen.disks, frozen.machine.disks, strict=True)):
-            excluded = self._exclude(stream, number, disk)
+            excluded = self._exclude(stream, frozen.machine, number, disk)
             excluded_bytes += total_bytes(excluded)
             allocated = self._capture(stream, number, disk)
             self._progress.begin(f"{frozen.machine.name} disk {number}", allocated)
@@ -250,8 +256,8 @@ class BackupWorkflow:
             )
         return taken, excluded_bytes
 
-    def _exclude(self, stream: EventStream, number: int, disk: FrozenDisk) -> list[Extent]:
-        if not self._settings.exclude_swap:
+    def _exclude(self, stream: EventStream, machine: Machine, number: int, disk: FrozenDisk) -> list[Extent]:
+        if not self._settings.excludes_swap_of(machine):
             return []
         excluded: list[Extent] = []
         for swap in self._guests.swap_ranges(disk):

@@ -40,7 +40,9 @@ class OpenRepository:
     catalog: SQLiteCatalog
     clock: HandClock
 
-    def workflow(self, guests: GuestFileSystems | None = None, *, workers: int = 1) -> BackupWorkflow:
+    def workflow(
+        self, guests: GuestFileSystems | None = None, *, workers: int = 1, keep_swap_of: tuple[str, ...] = ()
+    ) -> BackupWorkflow:
         return BackupWorkflow(
             vault=self.vault,
             log=self.log,
@@ -51,7 +53,7 @@ class OpenRepository:
             clock=self.clock,
             progress=Silent(),
             new_id=uuid4,
-            settings=BackupSettings(workers=workers),
+            settings=BackupSettings(workers=workers, keep_swap_of=keep_swap_of),
         )
 
     def events(self) -> list[RecordedEvent]:

@@ -199,3 +199,23 @@ def test_output_for_which_there_is_no_room_is_trouble_with_this_machine(home: Pa
         assert done.returncode == 5, arguments
         assert "output cannot be written" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_machine_whose_swap_is_to_be_kept_and_is_not_there_is_told(home: Path) -> None:
+    file = home / "atesta.toml"
+    file.write_text(file.read_text().replace('# keep_swap_of = ["sql*"]', 'keep_swap_of = ["fil*", "sqk*"]'))
+    for arguments in (("machines",), ("backup", "--dry-run")):
+        told = atesta(home, *arguments).stderr
+        assert "keep_swap_of names no machine: 'sqk*'" in told
+        assert "fil*" not in told
+
+
+def test_control_characters_of_a_machine_reach_no_terminal(home: Path, exports: Path) -> None:
+    broken = exports / "odd"
+    broken.mkdir()
+    (broken / "machine.json").write_text('{"name": "a\\u001b]0;b\\u0007", "disks": [{"file": "\\u001b[2Jx"}]}')
+    shown = atesta(home, "machines")
+    assert "a" in shown.stdout
+    assert not {"\x1b", "\x07"} & set(shown.stdout + shown.stderr)
+    failed = atesta(home, "backup", "a*", "--no-verify", expected=3)
+    assert not {"\x1b", "\x07"} & set(failed.stdout + failed.stderr)
