@@ -120,7 +120,12 @@ class Atesta:
         return open_vault(self.store, secret, os.urandom)
 
     def backup_workflow(self, vault: Vault, progress: Progress) -> BackupWorkflow:
-        """What backs machines up."""
+        """What backs machines up.
+
+        Raises DamagedDataError when there are restore points and no packs: what counts as stored would not be stored
+        again, and the new points could not be restored either.
+        """
+        self._refuse_lost_packs()
         return BackupWorkflow(
             vault=vault,
             log=self.log,
@@ -137,6 +142,15 @@ class Atesta:
                 workers=self.configuration.workers,
             ),
         )
+
+    def _refuse_lost_packs(self) -> None:
+        self.catalog.catch_up()
+        if next(self.store.pack_ids(), None) is None and self.catalog.figures().points:
+            raise DamagedDataError(
+                "The repository holds restore points, but none of the packs that they need.",
+                where=str(self.configuration.repository_folder),
+                next_step="See whether its disk is mounted, or bring the packs back from a copy.",
+            )
 
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""
