@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from adapters.cli import backup, events, init, machines, outbox, points, rebuild, restore, status, verify
-from adapters.cli.session import OutputConsole, Session
+from adapters.cli.session import Session
 from adapters.configuration import ENVIRONMENT_VARIABLE
 
 _EPILOG = (
@@ -49,7 +49,7 @@ def common(
     ] = False,
 ) -> None:
     """Options that all commands share."""
-    context.obj = Session(configuration_file=config, out=OutputConsole(), err=Console(stderr=True))
+    context.obj = Session(configuration_file=config, out=Session.output(), err=Console(stderr=True))
 
 
 for command in (init, machines, backup, points, restore, verify, events, status, outbox, rebuild):

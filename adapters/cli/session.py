@@ -43,6 +43,11 @@ class Session:
     out: Console
     err: Console
 
+    @staticmethod
+    def output() -> Console:
+        """The console for what a command answers."""
+        return OutputConsole()
+
     def atesta(self) -> Atesta:
         """The composed program for the configuration in force."""
         return Atesta(load_configuration(find_configuration(self.configuration_file)))
