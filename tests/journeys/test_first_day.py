@@ -218,3 +218,10 @@ def test_control_characters_of_a_machine_reach_no_terminal(home: Path, exports: 
     failed = atesta(home, "backup", "a*", "--no-verify", expected=3)
     assert "was not backed up" in failed.stderr
     assert not {"\x1b", "\x07"} & set(shown.stdout + shown.stderr + failed.stdout + failed.stderr)
+
+
+def test_a_command_whose_streams_are_closed_does_its_work(home: Path) -> None:
+    for arguments in ("backup --no-verify", "points --json", "status"):
+        line = f"{sys.executable} -m adapters.cli.main {arguments} <&- >&- 2>&-"
+        assert subprocess.run(["bash", "-c", line], cwd=home, env=variables(), check=False).returncode == 0, arguments
+    assert len(answer(home, "points")) == 1
