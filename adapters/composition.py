@@ -132,7 +132,12 @@ class Atesta:
     def backup_workflow(
         self, vault: Vault, progress: Progress, *, full: bool = False, compare_source: bool = False
     ) -> BackupWorkflow:
-        """What backs machines up; ``full`` and ``compare_source`` ask for more than the configuration does."""
+        """What backs machines up; ``full`` and ``compare_source`` ask for more than the configuration does.
+
+        Raises DamagedDataError when there are restore points and no packs: what counts as stored would not be stored
+        again, and the new points could not be restored either.
+        """
+        self._refuse_lost_packs()
         policy = self.configuration.content.backup
         return BackupWorkflow(
             vault=vault,
@@ -146,6 +151,7 @@ class Atesta:
             new_id=uuid4,
             settings=BackupSettings(
                 exclude_swap=policy.exclude_swap,
+                keep_swap_of=policy.keep_swap_of,
                 workers=self.configuration.workers,
                 full=full,
                 compare_source=compare_source,
@@ -153,6 +159,15 @@ class Atesta:
                 audit_samples=policy.audit_samples,
             ),
         )
+
+    def _refuse_lost_packs(self) -> None:
+        self.catalog.catch_up()
+        if next(self.store.pack_ids(), None) is None and self.catalog.figures().points:
+            raise DamagedDataError(
+                "The repository holds restore points, but none of the packs that they need.",
+                where=str(self.configuration.repository_folder),
+                next_step="See whether its disk is mounted, or bring the packs back from a copy.",
+            )
 
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""

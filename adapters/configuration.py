@@ -45,6 +45,7 @@ class BackupSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How machines are backed up."""
 
     exclude_swap: bool = True
+    keep_swap_of: tuple[str, ...] = ()
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     verify: bool = False
     compare_source_every: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -268,6 +269,7 @@ exports = [{", ".join(_toml(folder) for folder in exports)}]
 [backup]
 # Page files, hibernation files and Linux swap need not be stored.
 exclude_swap = true
+# keep_swap_of = ["sql*"]    # but not of these machines
 # Read the disks again and compare them with what was stored in each nth backup of a machine; 0: never.
 compare_source_every = 0
 # Boot each new restore point in the lab straight after the backup, and mail the picture.

@@ -294,7 +294,12 @@ class VerificationWorkflow:
             label="verification",
             firmware=settings.firmware,
             disks=tuple(
-                LabDisk(image=bench.disk_path(disk.number), size_bytes=disk.size_bytes, place=place)
+                LabDisk(
+                    image=bench.disk_path(disk.number),
+                    size_bytes=disk.size_bytes,
+                    place=place,
+                    sector_size_bytes=disk.sector_size_bytes,
+                )
                 for disk, place in zip(disks, places, strict=True)
             ),
             memory_bytes=min(settings.memory_bytes or self._settings.memory_bytes_max, self._settings.memory_bytes_max),

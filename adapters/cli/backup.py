@@ -47,7 +47,7 @@ def run(
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
-        machines = select_machines(atesta.source.machines(), names or [])
+        machines = select_machines(session.machines(atesta), names or [])
         if dry_run:
             _print_dry_run(session, machines, json=json)
             return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +66,7 @@ def common(
     ] = False,
 ) -> None:
     """Options that all commands share."""
-    context.obj = Session(configuration_file=config, out=Console(), err=Console(stderr=True))
+    context.obj = Session(configuration_file=config, out=Session.output(), err=Console(stderr=True))
 
 
 for command in (
@@ -88,7 +90,15 @@ for command in (
 
 def main() -> None:
     """Run the command line."""
+    _occupy_standard_streams()
     app()
+
+
+def _occupy_standard_streams() -> None:
+    """Let a standard stream that the caller closed lead nowhere: a database must not get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from domain.workflows.disk_planning import DamagedRanges, DiskPlan, DiskPlanner
 from domain.workflows.event_stream import EventStream
 from domain.workflows.ingest import Ingest, IngestedDisk
 from domain.workflows.pack_writing import WrittenPack
+from domain.workflows.selection import matches
 from domain.workflows.source_comparison import compare_with_source
 from domain.workflows.vault import Vault
 
@@ -48,17 +49,23 @@ FULL, INCREMENTAL = "full", "incremental"
 class BackupSettings:
     """What policy says about a backup.
 
-    ``full`` asks for a full whatever there is to start from; ``compare_source`` reads the frozen disks again and
-    compares them with what was stored, ``compare_source_every`` does so in each nth run of a machine (0: never);
+    ``keep_swap_of``: names or patterns of machines whose swap is stored. ``full`` asks for a full whatever there is to
+    start from; ``compare_source`` reads the frozen disks again and compares them with what was stored,
+    ``compare_source_every`` does so in each nth run of a machine (0: never);
     ``audit_samples`` pieces of each tracked disk are read to see whether change tracking is honest (0: none).
     """
 
     exclude_swap: bool = True
+    keep_swap_of: tuple[str, ...] = ()
     workers: int = 2
     full: bool = False
     compare_source: bool = False
     compare_source_every: int = 0
     audit_samples: int = 16
+
+    def excludes_swap_of(self, machine: Machine) -> bool:
+        """Whether this machine's swap is left out."""
+        return self.exclude_swap and not any(matches(machine, pattern) for pattern in self.keep_swap_of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +201,8 @@ class BackupRun:
             )
 
     def _take_disks(self, ingest: Ingest, frozen: FrozenMachine, taken: _Taken) -> None:
-        planner = DiskPlanner(
-            self._stream, self._tools.guests, self._tools.damaged_ranges, exclude_swap=self._settings.exclude_swap
-        )
+        excludes_swap = self._settings.excludes_swap_of(frozen.machine)
+        planner = DiskPlanner(self._stream, self._tools.guests, self._tools.damaged_ranges, exclude_swap=excludes_swap)
         plans = planner.plan(frozen, self._parent.disks if self._parent is not None else None)
         planner.record(plans)
         plans = self._checked(plans)

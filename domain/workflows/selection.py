@@ -30,6 +30,11 @@ def select_machines(machines: Sequence[Machine], patterns: Sequence[str]) -> tup
     return tuple(chosen.values())
 
 
+def patterns_without_machine(machines: Sequence[Machine], patterns: Sequence[str]) -> tuple[str, ...]:
+    """The patterns that match none of the machines: typing errors, or machines that are gone."""
+    return tuple(pattern for pattern in patterns if not any(matches(machine, pattern) for machine in machines))
+
+
 def select_point(points: Sequence[RestorePoint], text: str) -> RestorePoint:
     """The restore point that ``text`` names, see ``domain.model.point_names``; latest is by commit, not by clock.
 

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from domain.errors import BadInputError
 from domain.model.machines import Machine
-from domain.model.protection import Consistency
 from domain.ports.catalog import RestorePoint
 from domain.workflows.selection import select_machines, select_point
+from tests.doubles.restore_points import NOON, restore_point
 from tests.doubles.scripted_source import machine_with
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def machine(name: str, machine_id: str) -> Machine:
@@ -22,27 +20,7 @@ def machine(name: str, machine_id: str) -> Machine:
 
 def point(sequence: int, of: Machine, *, taken_at: datetime = NOON, point_id: str = "") -> RestorePoint:
     identity = UUID(point_id.ljust(32, "0")) if point_id else UUID(int=sequence)
-    return RestorePoint(
-        point_id=identity,
-        short_id=identity.hex[:8],
-        sequence=sequence,
-        machine_id=of.machine_id,
-        machine=of,
-        taken_at=taken_at,
-        kind="full",
-        cause="",
-        consistency=Consistency.CRASH,
-        disks=(),
-        files=(),
-        excluded_bytes=0,
-        new_bytes=0,
-        duplicate_bytes=0,
-        stored_bytes=0,
-        read_bytes=0,
-        seconds=0,
-        word=None,
-        grade=None,
-    )
+    return restore_point(of, point_id=identity, sequence=sequence, taken_at=taken_at)
 
 
 WEB, DB = machine("Web", "m-1"), machine("db", "m-2")
