@@ -147,7 +147,7 @@ def build_map(
     while len(level_ids) > 1:
         height += 1
         groups = (level_ids[i : i + FAN_OUT] for i in range(0, len(level_ids), FAN_OUT))
-        level_ids = [_inner(group, height, store_node) for group in groups]
+        level_ids = [store_inner(group, height, store_node) for group in groups]
     root = MapRoot(disk_bytes=disk_bytes, segment_bytes=segment_bytes, height=height, top_id=level_ids[0])
     return store_node(encode_root(root))
 
@@ -176,7 +176,7 @@ def walk_chosen_leaves(
             yield node_id, min(root.segment_bytes, root.disk_bytes - first * root.segment_bytes)
             continue
         below = FAN_OUT ** (level - 1)
-        children = _decode_inner(load_node(node_id), level)
+        children = decode_inner(load_node(node_id), level)
         if len(children) != len(range(first, min(leaves, first + FAN_OUT * below), below)):
             raise _damaged("an inner node has the wrong number of children")
         used = [(child, first + number * below) for number, child in enumerate(children) if child != ZERO_ID]
@@ -184,7 +184,8 @@ def walk_chosen_leaves(
         waiting += [(child, level - 1, start) for (child, start), yes in zip(used, chosen, strict=True) if yes][::-1]
 
 
-def _inner(group: Sequence[bytes], level: int, store_node: Callable[[bytes], bytes]) -> bytes:
+def store_inner(group: Sequence[bytes], level: int, store_node: Callable[[bytes], bytes]) -> bytes:
+    """Store the inner node over up to 256 children and return its id; nothing is stored over an all-zero part."""
     if all(child == ZERO_ID for child in group):
         return ZERO_ID
     return store_node(_INNER_HEAD.pack(_INNER_TAG, 1, level, 0, len(group)) + b"".join(group))
@@ -196,14 +197,15 @@ def _walk(node_id: bytes, level: int, leaves: int, load_node: Callable[[bytes], 
         return
     below = FAN_OUT ** (level - 1)
     shares = [min(below, leaves - start) for start in range(0, leaves, below)]
-    children = [ZERO_ID] * len(shares) if node_id == ZERO_ID else _decode_inner(load_node(node_id), level)
+    children = [ZERO_ID] * len(shares) if node_id == ZERO_ID else decode_inner(load_node(node_id), level)
     if len(children) != len(shares):
         raise _damaged("an inner node has the wrong number of children")
     for child, share in zip(children, shares, strict=True):
         yield from _walk(child, level - 1, share, load_node)
 
 
-def _decode_inner(data: bytes, level: int) -> list[bytes]:
+def decode_inner(data: bytes, level: int) -> list[bytes]:
+    """The ids of an inner node's children. Raises DamagedDataError when it is no inner node of ``level``."""
     if len(data) < _INNER_HEAD.size:
         raise _damaged("an inner node is too short")
     tag, version, found, _reserved, count = _INNER_HEAD.unpack_from(data)

@@ -17,14 +17,10 @@ from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.locks import MachineLocks
 from domain.workflows.event_stream import EventStream
+from domain.workflows.point_use import point_lock
 from domain.workflows.prune_history import OpenRun, PointContent, PruneHistory
 
 NEVER = 1 << 62
-
-
-def point_lock(point_id: UUID) -> str:
-    """The lock that readers of a restore point share."""
-    return f"point {point_id.hex}"
 
 
 @dataclass(frozen=True, slots=True)

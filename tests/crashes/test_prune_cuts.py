@@ -41,7 +41,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             back_up(repository, 20, machine_id="m-2")
             repository.expire(repository.points()[0])
         killed = source_of(21, 22, machine_id="m-3")
-        with opened(folder, cut=Cut(6, after=True)) as repository, pytest.raises(PowerCutError):
+        with opened(folder, cut=Cut(7, after=True)) as repository, pytest.raises(PowerCutError):
             repository.workflow().back_up(killed, killed.machine)
     return folder
 
@@ -68,7 +68,7 @@ def test_a_prune_that_is_cut_loses_nothing_and_the_next_one_finishes(folder: Pat
         repository.pruner(POLICY).prune()
 
     with opened(folder) as repository:
-        assert [repository.restored(point) for point in repository.live_points()] == [[one] for one in KEPT]
+        assert [repository.restored(point) for point in repository.points()] == [[one] for one in KEPT]
         repository.pruner(POLICY).prune()
 
         check_repository(repository, *KEPT)
@@ -85,7 +85,7 @@ def test_a_backup_after_a_cut_may_use_what_is_left_and_never_what_is_gone(folder
     with opened(folder) as repository:
         back_up(repository, 2, 4, 21, machine_id="m-4")
         kept = (*KEPT, noise(2, 4, 21))
-        assert [repository.restored(point) for point in repository.live_points()] == [[one] for one in kept]
+        assert [repository.restored(point) for point in repository.points()] == [[one] for one in kept]
         repository.pruner(POLICY).prune()
 
         check_repository(repository, *kept)

@@ -53,7 +53,7 @@ def test_a_full_disk_ends_a_prune_with_a_clear_error_and_the_next_one_finishes(s
     assert raised.value.next_step
     filler.unlink()
     with opened(folder) as repository:
-        assert [repository.restored(point) for point in repository.live_points()] == [[noise(*ODD)]]
+        assert [repository.restored(point) for point in repository.points()] == [[noise(*ODD)]]
         repository.pruner(POLICY).prune()
         check_repository(repository, noise(*ODD))
         assert repository.index.retired_packs() == []

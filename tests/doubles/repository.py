@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from adapters.eventstore.catalog import SQLiteCatalog
@@ -21,8 +22,10 @@ from domain.ports.event_log import EventLog
 from domain.ports.guests import GuestFileSystems
 from domain.ports.progress import Silent
 from domain.ports.store import PackStore
-from domain.workflows.backup import BackupSettings, BackupWorkflow
+from domain.workflows.backup import BackupWorkflow
+from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.disk_planning import DamagedRanges
 from domain.workflows.prune import PruneWorkflow
 from domain.workflows.restore import restore_disk
 from domain.workflows.vault import Vault
@@ -43,7 +46,14 @@ class OpenRepository:
     catalog: SQLiteCatalog
     clock: HandClock
 
-    def workflow(self, guests: GuestFileSystems | None = None, *, workers: int = 1) -> BackupWorkflow:
+    def workflow(
+        self,
+        guests: GuestFileSystems | None = None,
+        *,
+        workers: int = 1,
+        damaged_ranges: DamagedRanges = lambda _disk: (),
+        **settings: Any,
+    ) -> BackupWorkflow:
         return BackupWorkflow(
             vault=self.vault,
             log=self.log,
@@ -54,7 +64,8 @@ class OpenRepository:
             clock=self.clock,
             progress=Silent(),
             new_id=uuid4,
-            settings=BackupSettings(workers=workers),
+            settings=BackupSettings(workers=workers, **settings),
+            damaged_ranges=damaged_ranges,
         )
 
     def pruner(self, policy: PrunePolicy | None = None, *, log: EventLog | None = None) -> PruneWorkflow:
@@ -84,11 +95,6 @@ class OpenRepository:
                 )
             ]
         )
-
-    def live_points(self) -> list[RestorePoint]:
-        """The points that did not expire."""
-        expired = {event.originator_id for event in self.events() if isinstance(event, RestorePointExpired)}
-        return [point for point in self.points() if point.point_id not in expired]
 
     def events(self) -> list[RecordedEvent]:
         return [one.event for one in self.log.events_after(0)]

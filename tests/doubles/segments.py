@@ -34,7 +34,7 @@ def back_up(repository: OpenRepository, *seeds: int, machine_id: str = "m-1") ->
 
 def check_repository(repository: OpenRepository, *expected: bytes) -> None:
     """The live points restore bit for bit, the index names the packs of the store, and a replay gives the same."""
-    assert [repository.restored(point) for point in repository.live_points()] == [[one] for one in expected]
+    assert [repository.restored(point) for point in repository.points()] == [[one] for one in expected]
     recorded = {pack.pack_id for pack in repository.index.packs()}
     assert recorded == set(repository.vault.store.pack_ids())
     figures = repository.catalog.figures()

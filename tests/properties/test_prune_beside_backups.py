@@ -111,7 +111,7 @@ def test_a_whole_backup_between_two_steps_of_a_prune(folder: Path, step: int) ->
 
         assert log.appends > step
         kept = [KEPT, noise(2, 4, 7)]
-        assert [repository.restored(point) for point in repository.live_points()] == [[one] for one in kept]
+        assert [repository.restored(point) for point in repository.points()] == [[one] for one in kept]
         repository.pruner(POLICY).prune()
         check_repository(repository, *kept)
         assert repository.index.retired_packs() == []
@@ -141,7 +141,7 @@ def test_a_whole_prune_between_two_steps_of_a_backup(folder: Path, step: int) ->
 
         assert log.appends > step
         kept = [KEPT, noise(2, 4, 8)]
-        assert [repository.restored(point) for point in repository.live_points()] == [[one] for one in kept]
+        assert [repository.restored(point) for point in repository.points()] == [[one] for one in kept]
         repository.pruner(POLICY).prune()
         check_repository(repository, *kept)
         assert repository.index.retired_packs() == []
@@ -163,7 +163,7 @@ def test_a_whole_prune_between_two_reads_of_a_backup(folder: Path, read: int) ->
     with opened(folder) as repository:
         repository.workflow().back_up(source, source.machine)
         kept = [KEPT, content]
-        assert [repository.restored(point) for point in repository.live_points()] == [[one] for one in kept]
+        assert [repository.restored(point) for point in repository.points()] == [[one] for one in kept]
         repository.pruner(POLICY).prune()
         check_repository(repository, *kept)
 
@@ -197,7 +197,7 @@ def test_a_reader_goes_on_where_its_chunks_have_moved_to(folder: Path, read: int
     """The prune comes when the reader has looked up where a chunk is, and before it reads it there."""
     store = _PrunedBeforeRead(folder, read)
     with opened(folder) as repository:
-        (point,) = repository.live_points()
+        (point,) = repository.points()
         writer = CollectingWriter(point.disks[0].size_bytes)
         reader = ChunkReader(replace(repository.vault, store=store), repository.index)
 

@@ -49,12 +49,12 @@ def test_no_history_loses_a_point(history: list[Step]) -> None:
         for step in history:
             _carry_out(folder, step)
             with opened(folder) as repository:
-                for point in repository.live_points():
+                for point in repository.points():
                     wanted = contents.setdefault(point.point_id.hex, noise(*step.content))
                     assert repository.restored(point) == [wanted]
         with opened(folder) as repository:
             repository.pruner(PrunePolicy(repack_below_percent=100)).prune()
-            check_repository(repository, *(contents[point.point_id.hex] for point in repository.live_points()))
+            check_repository(repository, *(contents[point.point_id.hex] for point in repository.points()))
             assert repository.index.retired_packs() == []
 
 
@@ -65,7 +65,7 @@ def _carry_out(folder: Path, step: Step) -> None:
                 back_up(repository, *step.content, machine_id=f"m-{step.pick % 3}")
             elif step.act == "prune":
                 repository.pruner(PrunePolicy(repack_below_percent=step.below, small_packs_min=3)).prune()
-            elif points := repository.live_points():
+            elif points := repository.points():
                 repository.expire(points[step.pick % len(points)])
     except PowerCutError:
         pass

@@ -15,7 +15,8 @@ from domain.errors import BusyError
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted
 from domain.events.recorded import EventT
 from domain.events.restore_point import RestorePointCommitted, RestorePointExpired
-from domain.workflows.live_points import NEVER, LivePoints, point_lock
+from domain.workflows.live_points import NEVER, LivePoints
+from domain.workflows.point_use import point_lock
 from tests.doubles.scripted_source import START, HandClock
 from tests.golden.events.samples import samples
 

@@ -14,7 +14,7 @@ from domain.events.prune import PackDeleted, PackRetired, PruneCompleted, PruneF
 from domain.events.recovery import PackAdopted
 from domain.model.prune_plan import PrunePolicy
 from domain.workflows import pack_writing, repacking
-from domain.workflows.live_points import point_lock
+from domain.workflows.point_use import point_lock
 from domain.workflows.prune_run import PruneRun, PruneSummary
 from tests.doubles.faults import Cut, PowerCutError
 from tests.doubles.frozen_disks import SparseDisk
@@ -190,7 +190,7 @@ def _cut(*_: object) -> None:
 
 
 def test_packs_of_a_backup_that_was_killed_are_taken_over_and_reclaimed_and_its_run_is_closed(tmp_path: Path) -> None:
-    with opened(tmp_path, cut=Cut(5, after=True)) as repository, pytest.raises(PowerCutError):
+    with opened(tmp_path, cut=Cut(6, after=True)) as repository, pytest.raises(PowerCutError):
         back_up(repository, 1, 2)
     with opened(tmp_path) as repository:
         assert list(repository.vault.store.pack_ids())
