@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+_ZONE_OF_THIS_MACHINE = Path("/etc/localtime")
 
 
 class SystemClock:
@@ -20,3 +25,15 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+
+def local_zone() -> tzinfo:
+    """The time zone of this machine with its summer times, as ``TZ`` or the system says; UTC if neither does."""
+    try:
+        name = os.environ.get("TZ")
+        if name:
+            return ZoneInfo(name)
+        with _ZONE_OF_THIS_MACHINE.open("rb") as file:
+            return ZoneInfo.from_file(file, key="local")
+    except (OSError, ValueError):
+        return UTC
