@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from domain.model.schedule import AtTime, Every, Never, Schedule
 
 CLOCK_SLACK = timedelta(minutes=10)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 REASON_NEVER_DONE = "never done before"
 REASON_CLOCK = "the last run is dated in the future: the clock went backwards"
 
@@ -39,10 +40,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRuns:
-    """The run that succeeded last, and the failure since, if any: when they were started."""
+    """The run that succeeded last, and the failure since, if any: when they were started, and the ``error``."""
 
     succeeded_at: datetime | None = None
     failed_at: datetime | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +73,20 @@ def what_is_due(
     retry_after: timedelta,
     zone: tzinfo,
 ) -> tuple[DueJob, ...]:
-    """The jobs that are due, in the order of their kinds and then of ``planned``.
+    """The jobs that are due, in the order of their kinds; of one kind, what was done longest ago comes first.
 
     What was missed is caught up once, however many times it was missed. What failed is tried again ``retry_after``
     later, or at its next regular time if that is earlier.
     """
-    due = [
-        DueJob(subject=one.subject, name=one.name, reason=reason)
-        for one in planned
-        if (reason := due_reason(now, one.schedule, last_runs.get(one.subject, LastRuns()), retry_after, zone))
-    ]
     order = list(JobKind)
-    return tuple(sorted(due, key=lambda job: order.index(job.subject.kind)))
+    due: list[tuple[int, datetime, DueJob]] = []
+    for one in planned:
+        last = last_runs.get(one.subject, LastRuns())
+        reason = due_reason(now, one.schedule, last, retry_after, zone)
+        if reason:
+            job = DueJob(subject=one.subject, name=one.name, reason=reason)
+            due.append((order.index(one.subject.kind), last.succeeded_at or _LONG_AGO, job))
+    return tuple(job for _, _, job in sorted(due, key=lambda entry: entry[:2]))
 
 
 def due_reason(now: datetime, schedule: Schedule, last: LastRuns, retry_after: timedelta, zone: tzinfo) -> str:

@@ -15,7 +15,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = st.sampled_from(
     [UTC, BERLIN, ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Kathmandu")]
 )
-MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
+MOMENTS = st.integers(1_704_067_200, 1_893_456_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 SLOTS = st.builds(AtTime, at=st.times().map(lambda at: at.replace(second=0, microsecond=0)), weekday=st.none())
 
 
@@ -38,9 +38,22 @@ def test_what_a_person_writes_is_understood(text: str, schedule: Schedule) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["", "every", "every 0 h", "every 400 d", "every 5 s", "daily", "daily at 24:00", "daily at 22:60", "weekly at 22:00",
-     "weekly on someday at 22:00", "monthly", "every 24 h daily", "every -1 h"],
-)  # fmt: skip
+    [
+        "",
+        "every",
+        "every 0 h",
+        "every 400 d",
+        "every 5 s",
+        "every -1 h",
+        "every 24 h daily",
+        "daily",
+        "daily at 24:00",
+        "daily at 22:60",
+        "weekly at 22:00",
+        "weekly on someday at 22:00",
+        "monthly",
+    ],
+)
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="daily at 22:00"):
         parse_schedule(text)
