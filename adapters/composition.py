@@ -25,20 +25,25 @@ from adapters.locks import FileMachineLocks
 from adapters.mail.folder_transport import FolderTransport
 from adapters.mail.outbox import FolderOutbox
 from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
+from adapters.metrics_file import write_metrics
 from adapters.reading.tesseract import TesseractReader
 from adapters.restore_folder import RestoredFolder, restore_to_folder
+from adapters.run_turn import RunTurn
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
+from domain.model.condition import Condition, SpaceCondition
+from domain.model.metrics import metrics_of
 from domain.ports.catalog import RestorePoint
 from domain.ports.disks import DiskImageWriter, ImageFormat
 from domain.ports.mail import MailTransport
 from domain.ports.progress import Progress
 from domain.workflows.backup import BackupSettings, BackupWorkflow
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.looking import condition_of
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.report_delivery import deliver_reports
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
@@ -212,6 +217,30 @@ class Atesta:
         """Where mails go, in words."""
         mail = self.configuration.content.mail
         return str(self.configuration.path(mail.folder)) if mail.transport == "folder" else mail.smtp.host
+
+    @property
+    def run_turn(self) -> RunTurn:
+        """What keeps two runs from overlapping."""
+        return RunTurn(FileMachineLocks(self._state("locks")), self._state("run.json"), self.clock)
+
+    def condition(self) -> Condition:
+        """How the repository is now."""
+        return condition_of(self.catalog, self.outbox, self._space(), self._events_unshipped(), self.clock.now())
+
+    def write_metrics(self, path: Path) -> None:
+        """Replace the file for Prometheus."""
+        write_metrics(path, metrics_of(self.condition()))
+
+    def _space(self) -> SpaceCondition | None:
+        try:
+            found = os.statvfs(self.configuration.repository_folder)
+        except OSError:
+            return None
+        return SpaceCondition(free_bytes=found.f_bavail * found.f_frsize, size_bytes=found.f_blocks * found.f_frsize)
+
+    def _events_unshipped(self) -> int | None:
+        """None: the log is not shipped."""
+        return None
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from adapters.schedule_configuration import HealthSection, MetricsSection, ScheduleSection
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.ports.mail import checked_mailbox
 
@@ -83,6 +84,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     backup: BackupSection = BackupSection()
     lab: LabSection = LabSection()
     mail: MailSection = MailSection()
+    schedule: ScheduleSection = ScheduleSection()
+    health: HealthSection = HealthSection()
+    metrics: MetricsSection = MetricsSection()
 
 
 class LoadedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +192,15 @@ exports = [{", ".join(_toml(folder) for folder in exports)}]
 exclude_swap = true
 # Boot each new restore point in the lab straight after the backup, and mail the picture.
 verify = true
+
+# What `atesta run` does when a timer starts it; "never" leaves it to a person.
+[schedule]
+backup = "every 24 h"
+# The oldest restore points without a verdict are booted first.
+verify = "every 24 h"
+# expire = "every 24 h"
+# prune = "weekly on sun at 06:00"
+# scrub = "weekly on sat at 06:00"
 
 [lab]
 memory = "1 GiB"

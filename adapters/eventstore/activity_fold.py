@@ -20,13 +20,14 @@ from domain.events.scrub import DamageFound, PackFoundWhole, ScrubCompleted, Scr
 from domain.events.verification import VerdictReached, VerificationFailed, VerificationStarted
 from domain.model.activity import Activity, ActivityKind, ActivityState
 from domain.model.due import JobKind, LastRuns
+from domain.model.verdicts import VerdictWord
 from domain.ports.event_log import NumberedEvent
 
 ACTIVITY_TABLES = (
     """
     CREATE TABLE IF NOT EXISTS activity (
         number INTEGER PRIMARY KEY, activity_id BLOB NOT NULL, kind TEXT NOT NULL, machine_id TEXT NOT NULL,
-        state TEXT NOT NULL, started_s INTEGER NOT NULL, value BLOB NOT NULL
+        state TEXT NOT NULL, bad INTEGER NOT NULL, started_s INTEGER NOT NULL, value BLOB NOT NULL
     )
     """,
     "CREATE INDEX IF NOT EXISTS activity_by_id ON activity (activity_id)",
@@ -46,6 +47,8 @@ ACTIVITY_ROWS = (
 )
 INTERRUPTED = "interrupted"
 _CHUNK_ID_BYTES = 32
+_SAID_LENGTH_MAX = 100
+_ERRORS_LENGTH_MAX = 2000
 _LATEST = "SELECT number, value FROM activity WHERE activity_id = ? ORDER BY number DESC LIMIT 1"
 _Rule = Callable[[sqlite3.Cursor, int, Any], None]
 
@@ -232,9 +235,10 @@ def _job_ended(rows: sqlite3.Cursor, _number: int, event: DueJobEnded) -> None:
     kind = JobKind(event.kind)
     if event.result == "failed":
         _failed(rows, kind, event.machine_id, event.started_at, event.said)
-        sentence = f"{event.kind} {event.machine_name}".strip() + f": {event.said}"
-        _change(rows, event, lambda before: replace(before, error="; ".join(filter(None, (before.error, sentence)))))
-    elif event.result != "busy" and kind is not JobKind.BACKUP:
+        said = event.said if len(event.said) <= _SAID_LENGTH_MAX else event.said[:_SAID_LENGTH_MAX].rstrip() + "…"
+        sentence = f"{event.kind} {event.machine_name}".strip() + f": {said}"
+        _change(rows, event, lambda before: replace(before, error=_joined(before.error, sentence)))
+    elif event.result != "busy" and not (kind is JobKind.BACKUP and event.machine_id):
         _succeeded(rows, kind, event.machine_id, event.started_at)
 
 
@@ -320,13 +324,14 @@ def _fail(rows: sqlite3.Cursor, event: RecordedEvent, reason: str, error: str) -
 
 def _begin(rows: sqlite3.Cursor, number: int, activity: Activity) -> None:
     rows.execute(
-        "INSERT OR IGNORE INTO activity VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO activity VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             number,
             activity.activity_id.bytes,
             str(activity.kind),
             activity.machine_id,
             str(activity.state),
+            _is_bad(activity),
             int(activity.started_at.timestamp()),
             encoded(activity),
         ),
@@ -340,9 +345,19 @@ def _change(rows: sqlite3.Cursor, event: RecordedEvent, change: Callable[[Activi
         return None
     after = change(decoded(row["value"], Activity))
     rows.execute(
-        "UPDATE activity SET state = ?, value = ? WHERE number = ?", (str(after.state), encoded(after), row["number"])
+        "UPDATE activity SET state = ?, bad = ?, value = ? WHERE number = ?",
+        (str(after.state), _is_bad(after), encoded(after), row["number"]),
     )
     return after
+
+
+def _joined(before: str, more: str) -> str:
+    """Bounded: thousands of machines may fail for one reason."""
+    return before if len(before) > _ERRORS_LENGTH_MAX else "; ".join(filter(None, (before, more)))
+
+
+def _is_bad(activity: Activity) -> bool:
+    return activity.state is ActivityState.FAILED or activity.word not in (None, VerdictWord.BOOTED)
 
 
 def _with_numbers(activity: Activity, **numbers: int) -> Activity:

@@ -13,8 +13,8 @@ _ValueT = TypeVar("_ValueT")
 _ACTIVITIES = """
 SELECT value FROM activity
 WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR machine_id = ?3)
-    AND (?4 IS NULL OR started_s >= ?4)
-ORDER BY number DESC LIMIT ?5
+    AND (?4 IS NULL OR started_s >= ?4) AND (NOT ?5 OR bad)
+ORDER BY number DESC LIMIT ?6
 """
 _LATEST_OF_MACHINE = """
 SELECT value FROM activity WHERE number IN (
@@ -39,11 +39,15 @@ class ActivityRows:
         state: ActivityState | None = None,
         machine_id: str | None = None,
         since: datetime | None = None,
+        failed_only: bool = False,
         limit: int = 50,
     ) -> Sequence[Activity]:
-        """The latest activities, newest first, by the order in which they were recorded."""
+        """The latest activities, newest first, by the order in which they were recorded.
+
+        ``failed_only`` leaves those that failed, and verifications that did not see the point boot.
+        """
         since_s = int(since.timestamp()) if since is not None else None
-        rows = self._rows(_ACTIVITIES, kind, state, machine_id, since_s, limit)
+        rows = self._rows(_ACTIVITIES, kind, state, machine_id, since_s, failed_only, limit)
         return [self._value(row["value"], Activity) for row in rows]
 
     def latest_completed(self: _Rows, kind: ActivityKind) -> Mapping[str, Activity]:

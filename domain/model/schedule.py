@@ -8,12 +8,13 @@ change, and slots ascend.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_EVERY = re.compile(r"every (\d{1,4}) ?(min|h|d|w)")
+_INTERVAL = re.compile(r"(\d{1,4}) ?(min|h|d|w)")
 _DAILY = re.compile(r"daily at (\d{1,2}):(\d{2})")
 _WEEKLY = re.compile(rf"weekly on ({'|'.join(WEEKDAYS)}) at (\d{{1,2}}):(\d{{2}})")
 _INTERVAL_MIN, _INTERVAL_MAX = timedelta(minutes=1), timedelta(days=366)
@@ -26,7 +27,11 @@ class Every:
     interval: timedelta
 
     def __str__(self) -> str:
-        unit = next(name for name in ("w", "d", "h", "min") if not self.interval % _UNITS[name])
+        """In the largest unit of which it is two or more: a day is 24 h."""
+        whole = [
+            name for name in ("w", "d", "h") if self.interval >= 2 * _UNITS[name] and not self.interval % _UNITS[name]
+        ]
+        unit = next(iter(whole), "min")
         return f"every {self.interval // _UNITS[unit]} {unit}"
 
 
@@ -78,10 +83,9 @@ def parse_schedule(text: str) -> Schedule:
     words = " ".join(text.lower().split())
     if words == "never":
         return Never()
-    if match := _EVERY.fullmatch(words):
-        interval = int(match.group(1)) * _UNITS[match.group(2)]
-        if _INTERVAL_MIN <= interval <= _INTERVAL_MAX:
-            return Every(interval=interval)
+    if words.startswith("every "):
+        with suppress(ValueError):
+            return Every(interval=parse_interval(words.removeprefix("every ")))
     elif match := _DAILY.fullmatch(words):
         if at := _time(match.group(1), match.group(2)):
             return AtTime(at=at)
@@ -90,6 +94,15 @@ def parse_schedule(text: str) -> Schedule:
     raise ValueError(
         f"{text!r} is no schedule; write one like every 24 h, daily at 22:00, weekly on sun at 03:00, or never"
     )
+
+
+def parse_interval(text: str) -> timedelta:
+    """A time such as ``90 min``, ``36 h``, ``30 d`` or ``8 w``, at most 366 days. Raises ValueError."""
+    match = _INTERVAL.fullmatch(" ".join(text.lower().split()))
+    interval = int(match.group(1)) * _UNITS[match.group(2)] if match else timedelta()
+    if not _INTERVAL_MIN <= interval <= _INTERVAL_MAX:
+        raise ValueError(f"{text!r} is no time; write one like 90 min, 36 h, 30 d or 8 w")
+    return interval
 
 
 def _time(hour: str, minute: str) -> time | None:

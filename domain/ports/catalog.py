@@ -103,9 +103,13 @@ class Catalog(Protocol):
         state: ActivityState | None = None,
         machine_id: str | None = None,
         since: datetime | None = None,
+        failed_only: bool = False,
         limit: int = 50,
     ) -> Sequence[Activity]:
-        """The latest activities, newest first, by the order in which they were recorded."""
+        """The latest activities, newest first, by the order in which they were recorded.
+
+        ``failed_only`` leaves those that failed, and verifications that did not see the point boot.
+        """
 
     def latest_completed(self, kind: ActivityKind) -> Mapping[str, Activity]:
         """The latest completed activity of this kind for each machine id."""

@@ -20,7 +20,7 @@ def select_machines(machines: Sequence[Machine], patterns: Sequence[str]) -> tup
         return tuple(machines)
     chosen: dict[str, Machine] = {}
     for pattern in patterns:
-        found = [machine for machine in machines if _matches(machine, pattern)]
+        found = [machine for machine in machines if matches(machine, pattern)]
         if not found:
             raise BadInputError(
                 "No machine matches.", where=repr(pattern), next_step="`atesta machines` lists what there is."
@@ -55,7 +55,8 @@ def select_point(points: Sequence[RestorePoint], text: str) -> RestorePoint:
     return max(found, key=lambda point: point.sequence)
 
 
-def _matches(machine: Machine, pattern: str) -> bool:
+def matches(machine: Machine, pattern: str) -> bool:
+    """Whether a name or pattern means this machine."""
     folded, name = pattern.casefold(), machine.name.casefold()
     return folded in (name, machine.machine_id.casefold()) or fnmatchcase(name, folded)
 

@@ -36,9 +36,9 @@ SCHEDULES = st.sampled_from(
     ("schedule", "succeeded_h_ago", "failed_h_ago", "reason"),
     [
         ("every 24 h", None, None, REASON_NEVER_DONE),
-        ("every 24 h", 24, None, "every 1 d, last at 2026-11-23 13:00"),
+        ("every 24 h", 24, None, "every 24 h, last at 2026-11-23 13:00"),
         ("every 24 h", 23.9, None, ""),
-        ("every 24 h", 240, None, "every 1 d, last at 2026-11-14 13:00"),
+        ("every 24 h", 240, None, "every 24 h, last at 2026-11-14 13:00"),
         ("daily at 12:30", 25, None, "daily at 12:30, last at 2026-11-23 12:00"),
         ("daily at 12:30", 0.4, None, ""),
         ("daily at 13:30", 20, None, ""),
@@ -54,7 +54,7 @@ SCHEDULES = st.sampled_from(
         ("every 24 h", -1000, None, REASON_CLOCK),
         ("daily at 12:30", -1000, None, REASON_CLOCK),
         ("every 24 h", -0.1, None, ""),
-        ("every 24 h", 30, -1000, "every 1 d, last at 2026-11-23 07:00"),
+        ("every 24 h", 30, -1000, "every 24 h, last at 2026-11-23 07:00"),
     ],
 )
 def test_due_or_not(schedule: str, succeeded_h_ago: float | None, failed_h_ago: float | None, reason: str) -> None:
