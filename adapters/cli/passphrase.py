@@ -1,4 +1,4 @@
-"""Where the passphrase comes from: the environment, a file, or a prompt. Never the command line."""
+"""Where the passphrase comes from: the environment, systemd, a file, or a prompt. Never the command line."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-from adapters.secret_files import secret_from_file
+from adapters.secret_files import credential_file, secret_from_file
 from domain.errors import BadInputError
 
 ENVIRONMENT_VARIABLE = "ATESTA_PASSPHRASE"
+CREDENTIAL = "atesta-passphrase"
 _LENGTH_MIN = 8
 
 
@@ -41,6 +42,9 @@ def _given(file: Path | None) -> str | None:
     from_environment = os.environ.pop(ENVIRONMENT_VARIABLE, None)
     if from_environment:
         return from_environment
+    credential = credential_file(CREDENTIAL)
+    if credential is not None:
+        return secret_from_file(credential, "passphrase", guarded_by_systemd=True)
     return secret_from_file(file, "passphrase") if file else None
 
 
