@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from adapters.clock import SystemClock
+from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
 from adapters.disks.disk_files import DiskFiles
 from adapters.disks.writing.create_image import create_image
@@ -45,7 +45,9 @@ from domain.workflows.backup import BackupSettings, BackupWorkflow
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.looking import condition_of
 from domain.workflows.mailing import DeliverySummary
+from domain.workflows.point_use import point_in_use
 from domain.workflows.report_delivery import deliver_reports
+from domain.workflows.retention import RetentionWorkflow
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
@@ -93,6 +95,11 @@ class Atesta:
         """Machines, points, runs, verifications."""
         return SQLiteCatalog(self._catalog_path, self.log)
 
+    @property
+    def locks(self) -> FileMachineLocks:
+        """The locks on machines, runs and points."""
+        return FileMachineLocks(self._state("locks"))
+
     @cached_property
     def outbox(self) -> FolderOutbox:
         """The mails that wait."""
@@ -131,7 +138,7 @@ class Atesta:
             log=self.log,
             index=self.index,
             catalog=self.catalog,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             guests=OutsideGuestFileSystems(),
             clock=self.clock,
             progress=progress,
@@ -156,7 +163,7 @@ class Atesta:
             console_reader=TesseractReader(),
             pictures=FolderPictureArchive(self._state("pictures")),
             outbox=self.outbox,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             open_verifications=self._open_verifications,
             clock=self.clock,
             progress=progress,
@@ -182,6 +189,19 @@ class Atesta:
         self.index.catch_up()
         return ChunkReader(vault, self.index)
 
+    def retention_workflow(self) -> RetentionWorkflow:
+        """What decides which points are kept."""
+        retention = self.configuration.content.retention
+        return RetentionWorkflow(
+            log=self.log,
+            catalog=self.catalog,
+            locks=self.locks,
+            clock=self.clock,
+            new_id=uuid4,
+            policies=retention.policies(),
+            zone=retention.zone() or local_zone(),
+        )
+
     def restore_to_folder(
         self,
         vault: Vault,
@@ -194,17 +214,18 @@ class Atesta:
         overwrite: bool,
     ) -> RestoredFolder:
         """Restore a point into a folder."""
-        return restore_to_folder(
-            self.reader(vault),
-            _new_image,
-            point,
-            disks,
-            target,
-            image_format,
-            progress,
-            overwrite=overwrite,
-            workers=self.configuration.workers,
-        )
+        with point_in_use(self.locks, self.log, point.point_id):
+            return restore_to_folder(
+                self.reader(vault),
+                _new_image,
+                point,
+                disks,
+                target,
+                image_format,
+                progress,
+                overwrite=overwrite,
+                workers=self.configuration.workers,
+            )
 
     def deliver_reports(self) -> DeliverySummary:
         """Deliver the mails that are due."""
@@ -221,7 +242,7 @@ class Atesta:
     @property
     def run_turn(self) -> RunTurn:
         """What keeps two runs from overlapping."""
-        return RunTurn(FileMachineLocks(self._state("locks")), self._state("run.json"), self.clock)
+        return RunTurn(self.locks, self._state("run.json"), self.clock)
 
     def condition(self) -> Condition:
         """How the repository is now."""

@@ -37,7 +37,7 @@ class DueJobs:
     @property
     def jobs(self) -> Mapping[JobKind, Job]:
         """Which kinds of work there are."""
-        return {JobKind.BACKUP: self._back_up, JobKind.VERIFY: self._verify}
+        return {JobKind.BACKUP: self._back_up, JobKind.VERIFY: self._verify, JobKind.EXPIRE: self._expire}
 
     @property
     def follow_ups(self) -> Sequence[FollowUp]:
@@ -98,6 +98,15 @@ class DueJobs:
             return JobOutcome(result=JobResult.NOTHING, said="every restore point has a verdict")
         booted = all(word is VerdictWord.BOOTED for word in words)
         return JobOutcome(result=JobResult.DONE if booted else JobResult.NOT_BOOTED, said="; ".join(said))
+
+    def _expire(self, _job: DueJob) -> JobOutcome:
+        """Rules only: nothing is expired without one, nor by a clock that is in doubt."""
+        self._atesta.catalog.catch_up()
+        plans = self._atesta.retention_workflow().apply(self._atesta.catalog.machines())
+        expired = sum(len(plan.expiring) for plan in plans)
+        kept = sum(len(plan.points) for plan in plans) - expired
+        said = f"{expired} expired, {kept} kept, of {len(plans)} machines"
+        return JobOutcome(result=JobResult.DONE if expired else JobResult.NOTHING, said=said)
 
     def _points_to_verify(self, machine_id: str) -> Sequence[RestorePoint]:
         """The newest of a machine that was just backed up; else the oldest without a verdict."""

@@ -88,7 +88,7 @@ def _workflow(atesta: Atesta, due_jobs: DueJobs, observer: _Printed) -> RunDueWo
         settings=RunSettings(
             host=socket.gethostname(),
             retry_after=content.schedule.retry,
-            zone=local_zone(),
+            zone=content.retention.zone() or local_zone(),
             verify_new=content.backup.verify,
         ),
     )

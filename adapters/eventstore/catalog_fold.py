@@ -19,7 +19,13 @@ from adapters.eventstore.verification_entry import MailState, VerificationEntry
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
 from domain.events.recorded import RecordedEvent
-from domain.events.restore_point import RestorePointCommitted, VerificationRecorded
+from domain.events.restore_point import (
+    RestorePointCommitted,
+    RestorePointExpired,
+    RestorePointHeld,
+    RestorePointReleased,
+    VerificationRecorded,
+)
 from domain.events.verification import (
     ReportMailed,
     ReportQueued,
@@ -46,7 +52,7 @@ _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS point (
         number INTEGER PRIMARY KEY, point_id BLOB NOT NULL UNIQUE, machine_id TEXT NOT NULL, backup_id BLOB NOT NULL,
-        word TEXT, grade INTEGER, value BLOB NOT NULL
+        word TEXT, grade INTEGER, value BLOB NOT NULL, held TEXT NOT NULL DEFAULT '', expired BLOB
     )
     """,
     "CREATE INDEX IF NOT EXISTS point_of_machine ON point (machine_id, number)",
@@ -162,7 +168,7 @@ def _chunks_written(rows: sqlite3.Cursor, _number: int, event: ChunksWritten) ->
 
 def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommitted) -> None:
     rows.execute(
-        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?)",
+        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?, '', NULL)",
         (number, event.originator_id.bytes, event.machine_id, event.backup_id.bytes, encoded(event)),
     )
     if rows.execute("SELECT 1 FROM machine WHERE machine_id = ?", (event.machine_id,)).fetchone() is None:
@@ -174,6 +180,18 @@ def _verification_recorded(rows: sqlite3.Cursor, _number: int, event: Verificati
         "UPDATE point SET word = ?, grade = ? WHERE point_id = ?",
         (str(event.word), int(event.grade), event.originator_id.bytes),
     )
+
+
+def _point_held(rows: sqlite3.Cursor, _number: int, event: RestorePointHeld) -> None:
+    rows.execute("UPDATE point SET held = ? WHERE point_id = ?", (event.reason, event.originator_id.bytes))
+
+
+def _point_released(rows: sqlite3.Cursor, _number: int, event: RestorePointReleased) -> None:
+    rows.execute("UPDATE point SET held = '' WHERE point_id = ?", (event.originator_id.bytes,))
+
+
+def _point_expired(rows: sqlite3.Cursor, _number: int, event: RestorePointExpired) -> None:
+    rows.execute("UPDATE point SET expired = ? WHERE point_id = ?", (encoded(event), event.originator_id.bytes))
 
 
 def _verification_started(rows: sqlite3.Cursor, number: int, event: VerificationStarted) -> None:
@@ -245,6 +263,9 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     ChunksWritten: _chunks_written,
     RestorePointCommitted: _point_committed,
     VerificationRecorded: _verification_recorded,
+    RestorePointHeld: _point_held,
+    RestorePointReleased: _point_released,
+    RestorePointExpired: _point_expired,
     VerificationStarted: _verification_started,
     VerdictReached: cast("_Rule", partial(_changed_verification, _verdict_reached)),
     ReportQueued: cast("_Rule", partial(_changed_verification, _report_queued)),

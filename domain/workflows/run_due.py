@@ -49,7 +49,7 @@ class JobOutcome:
 class Job(Protocol):
     """Does the work of one kind. Raises AtestaError when it fails, BusyError when somebody else is at it."""
 
-    def __call__(self, job: DueJob) -> JobOutcome:
+    def __call__(self, job: DueJob, /) -> JobOutcome:
         """Do what is due."""
 
 

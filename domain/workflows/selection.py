@@ -9,6 +9,7 @@ from domain.errors import BadInputError
 from domain.model.machines import Machine
 from domain.model.point_names import ById, parse_point_name
 from domain.ports.catalog import RestorePoint
+from domain.workflows.point_use import expired_error
 
 
 def select_machines(machines: Sequence[Machine], patterns: Sequence[str]) -> tuple[Machine, ...]:
@@ -32,17 +33,21 @@ def select_machines(machines: Sequence[Machine], patterns: Sequence[str]) -> tup
 def select_point(points: Sequence[RestorePoint], text: str) -> RestorePoint:
     """The restore point that ``text`` names, see ``domain.model.point_names``; latest is by commit, not by clock.
 
-    Raises BadInputError when there is none, or when the name fits several machines or points.
+    ``points`` may have expired ones among them: they are never chosen, but told when their id is given. Raises
+    BadInputError when there is none, or when the name fits several machines or points.
     """
     wanted = parse_point_name(text)
+    live = [point for point in points if not point.is_expired]
     if isinstance(wanted, ById):
-        found = [point for point in points if point.point_id.hex.startswith(wanted.prefix)]
+        found = [point for point in live if point.point_id.hex.startswith(wanted.prefix)]
         if len(found) > 1:
             raise _not_one(text, "Several restore points start like this.")
+        if not found:
+            _refuse_expired(points, wanted.prefix)
     else:
         found = [
             point
-            for point in points
+            for point in live
             if point.machine.name.casefold() == wanted.name.casefold()
             or point.machine_id.casefold() == wanted.name.casefold()
         ]
@@ -59,6 +64,12 @@ def matches(machine: Machine, pattern: str) -> bool:
     """Whether a name or pattern means this machine."""
     folded, name = pattern.casefold(), machine.name.casefold()
     return folded in (name, machine.machine_id.casefold()) or fnmatchcase(name, folded)
+
+
+def _refuse_expired(points: Sequence[RestorePoint], prefix: str) -> None:
+    for point in points:
+        if point.expired_at is not None and point.point_id.hex.startswith(prefix):
+            raise expired_error(point.short_id, point.expired_at, point.expired_reason)
 
 
 def _not_one(text: str, what: str) -> BadInputError:

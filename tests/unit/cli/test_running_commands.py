@@ -125,6 +125,21 @@ def test_systemd_hands_the_passphrase_over(line: CommandLine, monkeypatch: pytes
     assert len(line.points()) == 1
 
 
+def test_retention_runs_by_its_schedule(line: CommandLine) -> None:
+    with line.configuration.open("a") as file:
+        file.write("\n[retention]\nkeep_last = 1\n")
+    for _ in range(3):
+        assert line.run("backup", "--no-verify").exit_code == 0
+
+    (job,) = answer(line, "run", "--only", "expire")["jobs"]
+
+    assert (job["result"], job["said"]) == ("done", "2 expired, 1 kept, of 1 machines")
+    assert len(line.points()) == 1
+    assert answer(line, "run", "--only", "expire")["jobs"] == []
+    (entry,) = [one for one in answer(line, "history") if one["kind"] == "retention"]
+    assert (entry["numbers"]["expired"], entry["numbers"]["kept"]) == (2, 1)
+
+
 def test_a_kind_of_work_that_does_not_exist_is_named(line: CommandLine) -> None:
     done = line.run("run", "--only", "backup,launder")
 

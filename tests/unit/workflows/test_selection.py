@@ -106,6 +106,21 @@ def test_a_text_that_names_no_point_is_refused(text: str) -> None:
         select_point([point(1, WEB)], text)
 
 
+def test_expired_points_are_never_chosen() -> None:
+    gone = replace(point(2, WEB, point_id="abcd1234"), expired_at=NOON, expired_reason="last 7: not among the last 7")
+    points = [point(1, WEB, point_id="abcd5678"), gone]
+
+    assert select_point(points, "web@latest").sequence == 1
+    assert select_point(points, "abcd").sequence == 1
+
+
+def test_an_expired_point_s_id_tells_when_and_why_it_expired() -> None:
+    gone = replace(point(2, WEB, point_id="abcd1234"), expired_at=NOON, expired_reason="last 7: not among the last 7")
+
+    with pytest.raises(BadInputError, match=r"expired on 2026-11-22 .* \(last 7: not among the last 7\)"):
+        select_point([point(1, WEB), gone], "abcd1234")
+
+
 def test_machines_are_chosen_by_patterns_and_ids_each_once() -> None:
     machines = [WEB, DB, machine("web-2", "m-3")]
 
