@@ -37,6 +37,7 @@ from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
 from domain.model.condition import Condition, SpaceCondition
 from domain.model.metrics import metrics_of
+from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
 from domain.ports.disks import DiskImageWriter, ImageFormat
 from domain.ports.mail import MailTransport
@@ -46,6 +47,7 @@ from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.looking import condition_of
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.point_use import point_in_use
+from domain.workflows.prune import PruneWorkflow
 from domain.workflows.report_delivery import deliver_reports
 from domain.workflows.retention import RetentionWorkflow
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
@@ -178,6 +180,20 @@ class Atesta:
                 recipients=content.mail.recipients,
                 redact=content.mail.redact,
             ),
+        )
+
+    def prune_workflow(self, vault: Vault, progress: Progress, repack_below_percent: float | None) -> PruneWorkflow:
+        """What reclaims space; the configuration's threshold when none is given."""
+        below = self.configuration.content.prune.repack_below_percent
+        return PruneWorkflow(
+            vault=vault,
+            log=self.log,
+            index=self.index,
+            locks=self.locks,
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+            policy=PrunePolicy(repack_below_percent=below if repack_below_percent is None else repack_below_percent),
         )
 
     def _open_verifications(self) -> Sequence[UUID]:

@@ -50,6 +50,12 @@ class BackupSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     verify: bool = False
 
 
+class PruneSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a pack is worth rewriting."""
+
+    repack_below_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] = 70
+
+
 class LabSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bounds of a boot in the lab."""
 
@@ -144,6 +150,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     repository: RepositorySection = RepositorySection()
     sources: SourcesSection = SourcesSection()
     backup: BackupSection = BackupSection()
+    prune: PruneSection = PruneSection()
     lab: LabSection = LabSection()
     mail: MailSection = MailSection()
     retention: RetentionSection = RetentionSection()

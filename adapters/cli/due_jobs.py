@@ -10,7 +10,7 @@ from functools import cached_property
 
 from adapters.cli.presentation import human_seconds, human_size
 from adapters.composition import Atesta
-from domain.errors import AtestaError
+from domain.errors import AtestaError, DamagedDataError
 from domain.model.activity import ActivityKind
 from domain.model.due import DueJob, JobKind, LastRuns, Planned, Subject
 from domain.model.machines import Machine
@@ -37,7 +37,12 @@ class DueJobs:
     @property
     def jobs(self) -> Mapping[JobKind, Job]:
         """Which kinds of work there are."""
-        return {JobKind.BACKUP: self._back_up, JobKind.VERIFY: self._verify, JobKind.EXPIRE: self._expire}
+        return {
+            JobKind.BACKUP: self._back_up,
+            JobKind.VERIFY: self._verify,
+            JobKind.EXPIRE: self._expire,
+            JobKind.PRUNE: self._prune,
+        }
 
     @property
     def follow_ups(self) -> Sequence[FollowUp]:
@@ -107,6 +112,17 @@ class DueJobs:
         kept = sum(len(plan.points) for plan in plans) - expired
         said = f"{expired} expired, {kept} kept, of {len(plans)} machines"
         return JobOutcome(result=JobResult.DONE if expired else JobResult.NOTHING, said=said)
+
+    def _prune(self, _job: DueJob) -> JobOutcome:
+        """What could be reclaimed is, also when some packs could not be read: then the job says so and failed."""
+        summary = self._atesta.prune_workflow(self._opened(), self._progress, None).prune()
+        said = f"{human_size(max(0, summary.freed_bytes))} came back, {summary.packs_waiting} packs wait"
+        if summary.missing_chunks or summary.damaged:
+            raise DamagedDataError(
+                f"{summary.missing_chunks} chunks are missing, {len(summary.damaged)} packs cannot be read; {said}.",
+                next_step="Run `atesta prune` to see which.",
+            )
+        return JobOutcome(result=JobResult.DONE, said=said)
 
     def _points_to_verify(self, machine_id: str) -> Sequence[RestorePoint]:
         """The newest of a machine that was just backed up; else the oldest without a verdict."""

@@ -18,7 +18,9 @@ from adapters.eventstore.row_values import decoded, encoded
 from adapters.eventstore.verification_entry import MailState, VerificationEntry
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
+from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
+from domain.events.recovery import PackAdopted
 from domain.events.restore_point import (
     RestorePointCommitted,
     RestorePointExpired,
@@ -62,7 +64,7 @@ _TABLES = (
     )
     """,
     "CREATE INDEX IF NOT EXISTS verification_of_machine ON verification (machine_id, number)",
-    "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY, state INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     *ACTIVITY_TABLES,
 )
@@ -79,7 +81,10 @@ _UPSERT_MACHINE = """
 INSERT INTO machine VALUES (?, ?, ?, ?) ON CONFLICT (machine_id)
 DO UPDATE SET stream_id = COALESCE(excluded.stream_id, stream_id), name = excluded.name, value = excluded.value
 """
+_INSERT_PACK = "INSERT INTO pack VALUES (?, 0) ON CONFLICT DO NOTHING RETURNING 1"
 _UPDATE_RUN = "UPDATE run SET state = ?, value = ?, completed = ? WHERE backup_id = ?"
+
+_RETIRED, _GONE = 1, 2
 
 _Rule = Callable[[sqlite3.Cursor, int, Any], None]
 
@@ -158,12 +163,40 @@ def _end_run(rows: sqlite3.Cursor, event: RecordedEvent, *, state: str, reason: 
         rows.execute(_UPDATE_RUN, (state, encoded(run), completed, event.originator_id.bytes))
 
 
-def _chunks_written(rows: sqlite3.Cursor, _number: int, event: ChunksWritten) -> None:
+def _chunks_written(
+    rows: sqlite3.Cursor, _number: int, event: ChunksWritten | ChunksRepacked | PackAdopted | PackReinstated
+) -> None:
     """A pack counts once, also when it was adopted and reported after all."""
-    if rows.execute("INSERT INTO pack VALUES (?) ON CONFLICT DO NOTHING RETURNING 1", (event.pack_id,)).fetchall():
+    if rows.execute(_INSERT_PACK, (event.pack_id,)).fetchall():
         _add(rows, "packs", 1)
         _add(rows, "stored_bytes", event.pack_bytes)
         _add(rows, "chunks", event.chunk_count)
+
+
+def _pack_adopted(rows: sqlite3.Cursor, number: int, event: PackAdopted | PackReinstated) -> None:
+    rows.execute("DELETE FROM pack WHERE pack_id = ? AND state = ?", (event.pack_id, _GONE))
+    _chunks_written(rows, number, event)
+
+
+def _pack_retired(rows: sqlite3.Cursor, _number: int, event: PackRetired) -> None:
+    """Its chunks are offered to nobody; it takes room until it is deleted."""
+    changed = rows.execute("UPDATE pack SET state = ? WHERE pack_id = ? AND state = 0", (_RETIRED, event.pack_id))
+    _add(rows, "chunks", -event.chunk_count * changed.rowcount)
+
+
+def _pack_reinstated(rows: sqlite3.Cursor, number: int, event: PackReinstated) -> None:
+    _pack_adopted(rows, number, event)
+    changed = rows.execute("UPDATE pack SET state = 0 WHERE pack_id = ? AND state = ?", (event.pack_id, _RETIRED))
+    _add(rows, "chunks", event.chunk_count * changed.rowcount)
+
+
+def _pack_deleted(rows: sqlite3.Cursor, _number: int, event: PackDeleted) -> None:
+    """Its name stays: a backup may adopt it too late (the chunk index knows it as gone, too)."""
+    gone = rows.execute(
+        "UPDATE pack SET state = ?1 WHERE pack_id = ?2 AND state <> ?1", (_GONE, event.pack_id)
+    ).rowcount
+    _add(rows, "packs", -gone)
+    _add(rows, "stored_bytes", -event.pack_bytes * gone)
 
 
 def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommitted) -> None:
@@ -261,6 +294,11 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     BackupCompleted: _backup_completed,
     BackupFailed: _backup_failed,
     ChunksWritten: _chunks_written,
+    PackAdopted: _pack_adopted,
+    ChunksRepacked: _chunks_written,
+    PackRetired: _pack_retired,
+    PackReinstated: _pack_reinstated,
+    PackDeleted: _pack_deleted,
     RestorePointCommitted: _point_committed,
     VerificationRecorded: _verification_recorded,
     RestorePointHeld: _point_held,

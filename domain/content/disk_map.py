@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from domain.content.chunking import CHUNK_BYTES_LIMIT, SEGMENT_BYTES_LIMIT
 from domain.content.packs import CHUNK_ID_BYTES
@@ -82,6 +83,22 @@ def decode_leaf(data: bytes, segment_bytes: int) -> list[MappedPiece]:
     return pieces
 
 
+def leaf_chunks(data: bytes, segment_bytes: int) -> tuple[bytes, npt.NDArray[np.int64]]:
+    """The chunks of a leaf in bulk, zero pieces left out: ids end to end, and lengths. Raises DamagedDataError."""
+    if len(data) < _LEAF_HEAD.size:
+        raise _damaged("a leaf is too short")
+    tag, version, _reserved, count = _LEAF_HEAD.unpack_from(data)
+    ids_at = _LEAF_HEAD.size + 4 * count
+    if tag != _LEAF_TAG or version != 1 or len(data) < ids_at:
+        raise _damaged("a node is no leaf")
+    words = np.frombuffer(data, "<u4", count, _LEAF_HEAD.size)
+    lengths = (words & np.uint32(_ZERO_FLAG - 1)).astype(np.int64)
+    of_chunks = lengths[words < np.uint32(_ZERO_FLAG)]
+    if int(lengths.sum()) != segment_bytes or len(data) != ids_at + CHUNK_ID_BYTES * len(of_chunks):
+        raise _damaged("a leaf does not cover its segment")
+    return data[ids_at:], of_chunks
+
+
 def encode_root(root: MapRoot) -> bytes:
     """The root node."""
     return _ROOT.pack(_ROOT_TAG, 1, root.height, 0, root.segment_bytes, root.disk_bytes, root.top_id)
@@ -141,6 +158,30 @@ def walk_leaves(root: MapRoot, load_node: Callable[[bytes], bytes]) -> Iterator[
     ``load_node`` gives a node's verified bytes. Memory: one path of the tree.
     """
     yield from _walk(root.top_id, root.height, segment_count(root.disk_bytes, root.segment_bytes), load_node)
+
+
+def walk_chosen_leaves(
+    root: MapRoot, load_node: Callable[[bytes], bytes], choose: Callable[[Sequence[bytes]], Sequence[bool]]
+) -> Iterator[tuple[bytes, int]]:
+    """The leaves below chosen nodes, each with the length of its segment; parts that are zero are passed over.
+
+    ``choose`` is asked about the children of a node, all at once, before they are loaded: whether to go on below each.
+    Memory: one path of the tree.
+    """
+    leaves = segment_count(root.disk_bytes, root.segment_bytes)
+    waiting = [(root.top_id, root.height, 0)] if root.top_id != ZERO_ID and choose([root.top_id])[0] else []
+    while waiting:
+        node_id, level, first = waiting.pop()
+        if level == 0:
+            yield node_id, min(root.segment_bytes, root.disk_bytes - first * root.segment_bytes)
+            continue
+        below = FAN_OUT ** (level - 1)
+        children = _decode_inner(load_node(node_id), level)
+        if len(children) != len(range(first, min(leaves, first + FAN_OUT * below), below)):
+            raise _damaged("an inner node has the wrong number of children")
+        used = [(child, first + number * below) for number, child in enumerate(children) if child != ZERO_ID]
+        chosen = choose([child for child, _ in used])
+        waiting += [(child, level - 1, start) for (child, start), yes in zip(used, chosen, strict=True) if yes][::-1]
 
 
 def _inner(group: Sequence[bytes], level: int, store_node: Callable[[bytes], bytes]) -> bytes:

@@ -16,6 +16,7 @@ from adapters.eventstore.memory import MemoryEventLog
 from adapters.eventstore.verification_entry import MailState
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
+from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
 from domain.events.restore_point import RestorePointCommitted, RestorePointHeld, RestorePointReleased
 from domain.events.verification import VerificationFailed, VerificationStarted
@@ -239,3 +240,47 @@ def test_a_run_without_a_beginning_does_not_stop_the_catalog(log: MemoryEventLog
 
     assert (catalog.runs(), catalog.figures().events) == ([], 1)
     assert not any(isinstance(one.event, BackupStarted) for one in log.events_after(0))
+
+
+def test_sums_of_packs_follow_what_a_prune_does(log: MemoryEventLog, catalog: SQLiteCatalog) -> None:
+    def sums() -> tuple[int, int, int]:
+        figures = catalog.figures()
+        return figures.packs, figures.stored_bytes, figures.chunks
+
+    written = chunks_written(RUN, 1, b"p" * 32, [b"a" * 32, b"b" * 32])
+    pack: dict[str, Any] = {"pack_id": written.pack_id, "pack_bytes": written.pack_bytes}
+    facts = {**pack, "pack_kind": 1, "chunk_count": 2, "table": written.table}
+    repacked = replace(written, pack_id=b"q" * 32, pack_bytes=500, chunk_count=1)
+    place: dict[str, Any] = {"originator_id": SEEN, "at": AT}
+    seen = []
+    for event in (
+        written,
+        ChunksRepacked(
+            originator_version=1,
+            **place,
+            pack_id=repacked.pack_id,
+            pack_bytes=500,
+            pack_kind=1,
+            chunk_count=1,
+            table=written.table,
+        ),
+        PackRetired(originator_version=2, **place, **pack, chunk_count=2),
+        PackReinstated(originator_version=3, **place, **facts, reason="needed"),
+        PackRetired(originator_version=4, **place, **pack, chunk_count=2),
+        PackDeleted(originator_version=5, **place, **pack),
+        replace(written, originator_version=2, adopted=True),
+        PackReinstated(originator_version=6, **place, **facts, reason="came back"),
+    ):
+        told(log, catalog, event)
+        seen.append(sums())
+
+    assert seen == [
+        (1, 1002, 2),
+        (2, 1502, 3),
+        (2, 1502, 1),
+        (2, 1502, 3),
+        (2, 1502, 1),
+        (1, 500, 1),
+        (1, 500, 1),
+        (2, 1502, 3),
+    ]

@@ -14,6 +14,8 @@ from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.locks import FileMachineLocks
 from adapters.stores.folder import FolderPackStore
 from domain.events.recorded import RecordedEvent
+from domain.events.restore_point import RestorePointExpired
+from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
 from domain.ports.event_log import EventLog
 from domain.ports.guests import GuestFileSystems
@@ -21,6 +23,7 @@ from domain.ports.progress import Silent
 from domain.ports.store import PackStore
 from domain.workflows.backup import BackupSettings, BackupWorkflow
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.prune import PruneWorkflow
 from domain.workflows.restore import restore_disk
 from domain.workflows.vault import Vault
 from tests.doubles.collecting_writer import CollectingWriter
@@ -53,6 +56,39 @@ class OpenRepository:
             new_id=uuid4,
             settings=BackupSettings(workers=workers),
         )
+
+    def pruner(self, policy: PrunePolicy | None = None, *, log: EventLog | None = None) -> PruneWorkflow:
+        return PruneWorkflow(
+            vault=self.vault,
+            log=log or self.log,
+            index=self.index,
+            locks=FileMachineLocks(self.folder / "locks"),
+            clock=self.clock,
+            progress=Silent(),
+            new_id=uuid4,
+            policy=policy or PrunePolicy(),
+        )
+
+    def expire(self, point: RestorePoint) -> None:
+        """What a retention run would record."""
+        version = self.log.stream(point.point_id)[-1].originator_version
+        self.log.append(
+            [
+                RestorePointExpired(
+                    originator_id=point.point_id,
+                    originator_version=version + 1,
+                    at=self.clock.now(),
+                    retention_id=uuid4(),
+                    policy="none",
+                    reason="a test says so",
+                )
+            ]
+        )
+
+    def live_points(self) -> list[RestorePoint]:
+        """The points that did not expire."""
+        expired = {event.originator_id for event in self.events() if isinstance(event, RestorePointExpired)}
+        return [point for point in self.points() if point.point_id not in expired]
 
     def events(self) -> list[RecordedEvent]:
         return [one.event for one in self.log.events_after(0)]
