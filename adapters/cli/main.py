@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adapters.cli import backup, events, init, machines, outbox, points, prune, rebuild, restore, status, verify
+from adapters.cli import (
+    backup,
+    check,
+    events,
+    init,
+    machines,
+    outbox,
+    points,
+    prune,
+    rebuild,
+    restore,
+    scrub,
+    status,
+    verify,
+)
 from adapters.cli.session import Session
 from adapters.configuration import ENVIRONMENT_VARIABLE
 
@@ -52,7 +66,7 @@ def common(
     context.obj = Session(configuration_file=config, out=Console(), err=Console(stderr=True))
 
 
-for command in (init, machines, backup, points, restore, verify, prune, events, status, outbox, rebuild):
+for command in (init, machines, backup, points, restore, verify, prune, scrub, check, events, status, outbox, rebuild):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 

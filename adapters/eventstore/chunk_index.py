@@ -46,7 +46,10 @@ _FIND_KNOWN = f"""{_FIND}
 WHERE NOT EXISTS (SELECT 1 FROM retired WHERE retired.pack = chunk.pack)
 AND NOT EXISTS (SELECT 1 FROM damaged WHERE damaged.id = chunk.id)
 """  # noqa: S608 - constant
-_FIND_DAMAGED = f"{_FIND} JOIN damaged ON damaged.id = chunk.id"
+_FIND_DAMAGED = """
+WITH RECURSIVE asked(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM asked WHERE i + 1 < ?2)
+SELECT asked.i FROM asked CROSS JOIN damaged ON damaged.id = substr(?1, asked.i * ?3 + 1, ?3)
+"""
 _FIND_PACKS = "SELECT number, pack_id FROM pack WHERE number IN (SELECT value FROM json_each(?))"
 _HAS_PACK = "SELECT 1 FROM pack WHERE pack_id = ?1 UNION ALL SELECT 1 FROM gone WHERE pack_id = ?1"
 _PACKS = """

@@ -2,8 +2,8 @@
 
 A pack is offered from the event that names it until ``pack-retired``. A retired pack is *known* to nobody, so that no
 new run refers to it, but its chunks can still be *located*: runs that began before may refer to them, until it is
-deleted. A chunk that a scrub found damaged is treated alike: it is not known, so that a backup stores it anew, but it can
-be located, because a reader may still find it readable (a scrub without a key cannot tell which chunks of a pack are).
+deleted. A chunk that a scrub found damaged is treated alike: it is not known, so that a backup stores it anew, but it
+can be located, because a reader may still find it readable (a scrub without a key cannot tell which chunks are).
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class ChunkIndex(Protocol):
         """The damaged chunks that have their place in the pack of this number."""
 
     def packs_to_scrub(self, before: int, limit: int, *, only_damaged: bool = False) -> Sequence[IndexedPack]:
-        """The packs that were last looked at before the event ``before``: those that never were, then oldest look first.
+        """The packs that were last looked at before event ``before``: those that never were, then the oldest look.
 
         Retired packs are left out, and packs that were named after ``before``.
         """
