@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from adapters.durable_files import write_durably
@@ -37,7 +38,7 @@ def checked_files(store: FolderPackStore, events: Path, catalog: Path, index: Pa
     yield _checked("pack folder", f"{store.location}/packs", lambda: _check_pack_folder(store))
     yield _checked("event store", str(events), lambda: _check_events(events))
     for name, path in ((ProjectionName.CATALOG, catalog), (ProjectionName.CHUNK_INDEX, index)):
-        yield _checked(name.value, str(path), lambda name=name, path=path: _check_projection(name, path, events))
+        yield _checked(name.value, str(path), partial(_check_projection, name, path, events))
 
 
 def keep_copy_of_description(store: FolderPackStore, state: Path) -> None:
@@ -127,6 +128,9 @@ def _checked(name: str, where: str, check: Callable[[], None]) -> Checked:
     except BusyError:
         raise
     except AtestaError as error:
+        if where not in error.where:
+            # An event is named by its number: say in which file.
+            error = type(error)(error.what, where=f"{where}, {error.where}", next_step=error.next_step)
         return Checked(name=name, where=where, trouble=error)
     return Checked(name=name, where=where, trouble=None)
 

@@ -1,4 +1,4 @@
-"""``atesta check``: are the event store, the projections and the repository's description what they were?"""
+"""``atesta check``: whether the event store, the projections and the description are what they were."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def new_passphrase(file: Path | None) -> str:
     return found
 
 
-def _given(file: Path | None) -> str | None:
+def given_passphrase(file: Path | None) -> str | None:
+    """The passphrase from the environment or a file; None when it is in neither."""
     # Taken out, so that no program that is started later inherits it.
     from_environment = os.environ.pop(ENVIRONMENT_VARIABLE, None)
     if from_environment:

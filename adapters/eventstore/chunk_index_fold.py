@@ -60,6 +60,7 @@ CANONICAL_ROWS = (
     ),
     ("retired", "SELECT pack_id, at FROM retired JOIN pack ON pack.number = retired.pack ORDER BY pack_id"),
     ("gone", "SELECT pack_id FROM gone ORDER BY pack_id"),
+    *DAMAGE_ROWS,
 )
 _PLACE_FIRST = "INSERT OR IGNORE INTO chunk VALUES (?, ?, ?)"
 _PLACE = """

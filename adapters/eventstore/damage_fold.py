@@ -22,9 +22,15 @@ DAMAGE_TABLES = (
     "CREATE TABLE IF NOT EXISTS damaged_pack (pack INTEGER PRIMARY KEY, missing INTEGER NOT NULL, what TEXT NOT NULL)",
 )
 DAMAGE_ROWS = (
-    ("scrubbed", "SELECT * FROM scrubbed ORDER BY pack"),
-    ("damaged", "SELECT * FROM damaged ORDER BY id"),
-    ("damaged_pack", "SELECT * FROM damaged_pack ORDER BY pack"),
+    ("scrubbed", "SELECT pack_id, at FROM scrubbed LEFT JOIN pack ON number = scrubbed.pack ORDER BY pack_id"),
+    ("damaged", "SELECT id, pack_id FROM damaged LEFT JOIN pack ON number = damaged.pack ORDER BY id"),
+    (
+        "damaged_pack",
+        """
+        SELECT pack_id, missing, what
+        FROM damaged_pack LEFT JOIN pack ON number = damaged_pack.pack ORDER BY pack_id
+        """,
+    ),
 )
 _SCRUBBED = "INSERT OR REPLACE INTO scrubbed VALUES (?, ?)"
 _DAMAGED = "INSERT OR REPLACE INTO damaged SELECT id, pack FROM chunk WHERE id = ? AND pack = ?"
