@@ -62,6 +62,7 @@ CANONICAL_ROWS = (
     ("gone", "SELECT pack_id FROM gone ORDER BY pack_id"),
     *DAMAGE_ROWS,
 )
+_WAITING_ROWS_MAX = 1 << 18
 _PLACE_FIRST = "INSERT OR IGNORE INTO chunk VALUES (?, ?, ?)"
 _PLACE = """
 INSERT INTO chunk VALUES (?, ?, ?) ON CONFLICT (id)
@@ -93,6 +94,8 @@ class IndexFolding:
             self.flush()
             self._statement = statement
         self._waiting.extend(rows)
+        if len(self._waiting) >= _WAITING_ROWS_MAX:
+            self.flush()
 
     def flush(self) -> None:
         """Run what waits, in the order of chunk ids and, for one id, of packs: the first place of a chunk stays."""

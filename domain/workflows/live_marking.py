@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -12,6 +12,7 @@ from domain.content.live_marks import LiveMarks, Numbers
 from domain.errors import DamagedDataError
 from domain.ports.chunk_index import ChunkIndex, IndexedPack
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.live_points import UnseenPoints
 from domain.workflows.prune_history import PointContent
 
 _WAITING_CHUNKS_MAX = 1 << 16
@@ -33,13 +34,13 @@ class LiveMarking:
         self._waiting_lengths: list[Numbers] = []
         self._waiting = 0
 
-    def mark(self, points: Iterable[PointContent]) -> None:
-        """Mark everything that these points need.
+    def mark(self, points: UnseenPoints) -> None:
+        """Mark everything that these points need; of those that expired, the ones that can still be read.
 
         Raises DamagedDataError naming the point when a part of its map cannot be read: what is below it would count as
         dead although a copy of the damaged pack may still bring it back.
         """
-        for point in points:
+        for point in points.committed:
             try:
                 self._mark_point(point)
             except DamagedDataError as error:
@@ -48,7 +49,27 @@ class LiveMarking:
                     where=f"{point.machine_name}, point {point.point_id.hex[:8]}, {error.where}",
                     next_step="Nothing was reclaimed. Bring the pack back from a copy, or expire this point.",
                 ) from error
+        for point in points.in_use:
+            if self._is_whole(point):
+                self._mark_point(point)
         self._flush()
+
+    def _is_whole(self, point: PointContent) -> bool:
+        """Whether all maps of a point can be read. Asked first: a walk that ends half-way must not leave marks."""
+        seen: set[bytes] = set()
+
+        def unseen(node_ids: Sequence[bytes]) -> list[bool]:
+            fresh = [node_id not in seen for node_id in node_ids]
+            seen.update(node_ids)
+            return fresh
+
+        try:
+            for root_id in point.roots:
+                for leaf_id, _ in walk_chosen_leaves(self._reader.read_root(root_id), self._reader.read_node, unseen):
+                    self._reader.read_node(leaf_id)
+        except DamagedDataError:
+            return False
+        return True
 
     def _mark_point(self, point: PointContent) -> None:
         for chunk_id in point.lone_chunks:

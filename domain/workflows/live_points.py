@@ -6,7 +6,8 @@ history after taking it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from domain.errors import BusyError
@@ -24,6 +25,17 @@ NEVER = 1 << 62
 def point_lock(point_id: UUID) -> str:
     """The lock that readers of a restore point share."""
     return f"point {point_id.hex}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenPoints:
+    """Points, oldest first: ``committed`` did not expire; ``in_use`` did, and are being read or a run's parent.
+
+    Who uses an expired point began before it expired, or finds out in a moment: then it may be gone in part already.
+    """
+
+    committed: Sequence[PointContent]
+    in_use: Sequence[PointContent]
 
 
 class LivePoints:
@@ -53,21 +65,19 @@ class LivePoints:
         """The event with which the oldest backup without an end began; ``NEVER`` when none is going on."""
         return min((run.number for run in self.history.open_runs.values()), default=NEVER)
 
-    def unseen(self) -> list[PointContent]:
-        """The live points that were not given before, oldest first.
-
-        Live are points that did not expire, points that expired and are being read, and the parents of open runs.
-        """
+    def unseen(self) -> UnseenPoints:
+        """The points that were not given before, as far as they are live."""
         parents = {run.parent_id for run in self.history.open_runs.values()}
-        found = []
+        committed, in_use = [], []
         for point in self.history.points.values():
             if point.number <= self._seen_up_to:
                 continue
-            expired = point.point_id in self.history.expired
-            if not expired or point.point_id in parents or self._is_read(point.point_id):
-                found.append(point)
+            if point.point_id not in self.history.expired:
+                committed.append(point)
+            elif point.point_id in parents or self._is_read(point.point_id):
+                in_use.append(point)
         self._seen_up_to = self.history.position
-        return found
+        return UnseenPoints(committed, in_use)
 
     def _is_read(self, point_id: UUID) -> bool:
         return not self._alone(point_lock(point_id), lambda: None)

@@ -99,7 +99,7 @@ class PruneRun:
         self._record_plan()
         try:
             for use in self._survey.plan.reinstate:
-                self._reinstate(use.number, use.pack_id)
+                self._reinstate(use.number, use.pack_id, use.pack_bytes)
             for use in self._survey.plan.retire:
                 self._retire(use)
             self._reclaim()
@@ -158,7 +158,7 @@ class PruneRun:
         self._retired_bytes = self.summary.packs_waiting = self.summary.waiting_bytes = 0
         for pack in self._index.retired_packs():
             if self._is_needed(pack):
-                self._reinstate(pack.number, pack.pack_id)
+                self._reinstate(pack.number, pack.pack_id, pack.pack_bytes)
             elif pack.retired_at > oldest_run:
                 self.summary.packs_waiting += 1
                 self.summary.waiting_bytes += pack.pack_bytes
@@ -178,8 +178,15 @@ class PruneRun:
         self._retired_bytes += use.pack_bytes
         self.summary.packs_retired += 1
 
-    def _reinstate(self, number: int, pack_id: bytes) -> None:
-        """Offer a pack again; its table comes from the event that named it, so that its state does not matter."""
+    def _reinstate(self, number: int, pack_id: bytes, pack_bytes: int) -> None:
+        """Offer a pack again; its table comes from the event that named it, so that its state does not matter.
+
+        A killed prune may have deleted it without getting to say so. Then only a point that expired looks as if it
+        were needed, and the pack must not be offered.
+        """
+        if not self._is_stored(pack_id):
+            self._record_deleted(pack_id, pack_bytes)
+            return
         numbered = next(self._log.events_after(number - 1))
         named = numbered.event
         assert isinstance(named, ChunksWritten | ChunksRepacked | PackAdopted | PackReinstated)
@@ -198,12 +205,22 @@ class PruneRun:
             )
         self.summary.packs_reinstated += 1
 
+    def _is_stored(self, pack_id: bytes) -> bool:
+        try:
+            self._vault.store.pack_bytes(pack_id)
+        except DamagedDataError:
+            return False
+        return True
+
     def _delete(self, pack: IndexedPack) -> None:
         self._vault.store.delete_pack(pack.pack_id)
+        self._record_deleted(pack.pack_id, pack.pack_bytes)
+
+    def _record_deleted(self, pack_id: bytes, pack_bytes: int) -> None:
         with self._stream.turn() as place:
-            self._stream.append(PackDeleted(**place, pack_id=pack.pack_id, pack_bytes=pack.pack_bytes))
+            self._stream.append(PackDeleted(**place, pack_id=pack_id, pack_bytes=pack_bytes))
         self.summary.packs_deleted += 1
-        self.summary.deleted_bytes += pack.pack_bytes
+        self.summary.deleted_bytes += pack_bytes
 
     def _record_repacked(self, pack: WrittenPack) -> None:
         with self._stream.turn() as place:

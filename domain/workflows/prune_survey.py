@@ -39,7 +39,7 @@ def survey(vault: Vault, index: ChunkIndex, live: LivePoints, policy: PrunePolic
     marking.mark(points)
     progress.end()
     uses = [_use(pack, marking, row, young_from) for row, pack in enumerate(packs)]
-    return Survey(plan=plan_prune(uses, policy), points=len(points), as_of=as_of, marking=marking)
+    return Survey(plan=plan_prune(uses, policy), points=len(points.committed), as_of=as_of, marking=marking)
 
 
 def _use(pack: IndexedPack, marking: LiveMarking, row: int, young_from: int) -> PackUse:

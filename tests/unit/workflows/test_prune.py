@@ -6,61 +6,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 
-from adapters.eventstore.rebuild import ProjectionName, equals_replay
 from adapters.locks import FileMachineLocks
 from domain.errors import BusyError, DamagedDataError
 from domain.events.backup import BackupFailed
 from domain.events.prune import PackDeleted, PackRetired, PruneCompleted, PruneFailed, PrunePlanned
 from domain.events.recovery import PackAdopted
-from domain.model.machines import ConfigurationFile
 from domain.model.prune_plan import PrunePolicy
 from domain.workflows import pack_writing
 from domain.workflows.live_points import point_lock
+from domain.workflows.prune_run import PruneRun
 from tests.doubles.faults import Cut, PowerCutError
-from tests.doubles.frozen_disks import whole_disk
 from tests.doubles.repository import OpenRepository, opened
-from tests.doubles.scripted_source import ScriptedSource
+from tests.doubles.segments import back_up, check_repository, noise
 from tests.doubles.vaults import SMALL
 
 BLOCK = SMALL.segment_bytes
-SETTINGS = ConfigurationFile(name="settings.xml", content=b"<settings/>" * 300)
 
 
 @pytest.fixture(autouse=True)
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several packs from a small disk."""
     monkeypatch.setattr(pack_writing, "PACK_BYTES_TARGET", 300 << 10)
-
-
-def noise(*seeds: int) -> bytes:
-    """A segment for each seed; equal seeds give equal segments."""
-    return b"".join(blake3(bytes([seed])).digest(length=BLOCK) for seed in seeds)
-
-
-def back_up(repository: OpenRepository, *seeds: int, machine_id: str = "m-1") -> None:
-    source = ScriptedSource([whole_disk(noise(*seeds), disk_id="d")], files=[SETTINGS])
-    source.machine = type(source.machine)(
-        **{
-            **{name: getattr(source.machine, name) for name in source.machine.__dataclass_fields__},
-            "machine_id": machine_id,
-        }
-    )
-    repository.workflow().back_up(source, source.machine)
-
-
-def check(repository: OpenRepository, *expected: bytes) -> None:
-    """The live points restore bit for bit, and both projections are what a replay gives."""
-    assert [repository.restored(point) for point in repository.live_points()] == [[one] for one in expected]
-    repository.index.catch_up()
-    recorded = {pack.pack_id for pack in repository.index.packs()}
-    assert recorded == set(repository.vault.store.pack_ids())
-    figures = repository.catalog.figures()
-    assert figures.packs == len(recorded)
-    assert figures.stored_bytes == sum(map(repository.vault.store.pack_bytes, recorded))
-    assert equals_replay(ProjectionName.CATALOG, repository.folder / "catalog.sqlite", repository.log)
-    assert equals_replay(ProjectionName.CHUNK_INDEX, repository.folder / "index.sqlite", repository.log)
 
 
 @pytest.fixture
@@ -79,7 +46,7 @@ def test_a_prune_of_what_is_all_needed_changes_nothing(repository: OpenRepositor
     assert summary.plan.chunks_live == summary.plan.chunks_total
     assert set(repository.vault.store.pack_ids()) == packs
     assert repository.topics()[-2:] == ["prune-planned", "prune-completed"]
-    check(repository, noise(1, 2))
+    check_repository(repository, noise(1, 2))
 
 
 def test_what_only_an_expired_point_needs_comes_back(repository: OpenRepository) -> None:
@@ -94,7 +61,7 @@ def test_what_only_an_expired_point_needs_comes_back(repository: OpenRepository)
     assert summary.packs_deleted > 0
     after = sum(map(repository.vault.store.pack_bytes, repository.vault.store.pack_ids()))
     assert before - after == summary.freed_bytes > 2 * BLOCK
-    check(repository, noise(1, 5))
+    check_repository(repository, noise(1, 5))
 
 
 def test_everything_comes_back_when_no_point_is_left(repository: OpenRepository) -> None:
@@ -104,9 +71,9 @@ def test_everything_comes_back_when_no_point_is_left(repository: OpenRepository)
     repository.pruner().prune()
 
     assert list(repository.vault.store.pack_ids()) == []
-    check(repository)
+    check_repository(repository)
     back_up(repository, 1, 2)
-    check(repository, noise(1, 2))
+    check_repository(repository, noise(1, 2))
 
 
 def test_a_pack_that_is_needed_in_part_is_rewritten_below_the_threshold_and_kept_above(
@@ -123,7 +90,7 @@ def test_a_pack_that_is_needed_in_part_is_rewritten_below_the_threshold_and_kept
     assert kept.plan.dead_bytes > 0
     assert rewritten.packs_repacked > 0
     assert repository.pruner().forecast().plan.dead_bytes == 0
-    check(repository, noise(1, 2))
+    check_repository(repository, noise(1, 2))
 
 
 def test_many_small_packs_become_few(repository: OpenRepository) -> None:
@@ -135,7 +102,7 @@ def test_many_small_packs_become_few(repository: OpenRepository) -> None:
     repository.pruner(policy).prune()
 
     assert len(list(repository.vault.store.pack_ids())) < before
-    check(repository, *(noise(seed) for seed in range(6)))
+    check_repository(repository, *(noise(seed) for seed in range(6)))
 
 
 def test_a_dry_run_says_what_a_prune_then_does_and_changes_nothing(repository: OpenRepository) -> None:
@@ -170,6 +137,30 @@ def test_an_expired_point_that_is_being_read_is_needed(repository: OpenRepositor
     assert list(repository.vault.store.pack_ids()) == []
 
 
+def test_a_pack_that_a_killed_prune_deleted_is_not_offered_again_for_an_expired_point(
+    repository: OpenRepository,
+) -> None:
+    """Somebody who has just locked the point, and will see that it expired, makes it look as if it were needed."""
+    back_up(repository, 1)
+    point = repository.points()[0]
+    repository.expire(point)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(PruneRun, "_record_deleted", _cut)
+        with pytest.raises(PowerCutError):
+            repository.pruner().prune()
+
+    with FileMachineLocks(repository.folder / "locks").shared(point_lock(point.point_id)):
+        repository.pruner().prune()
+
+    assert {pack.pack_id for pack in repository.index.packs()} == set(repository.vault.store.pack_ids())
+    back_up(repository, 1)
+    check_repository(repository, noise(1))
+
+
+def _cut(*_: object) -> None:
+    raise PowerCutError
+
+
 def test_packs_of_a_backup_that_was_killed_are_taken_over_and_reclaimed_and_its_run_is_closed(tmp_path: Path) -> None:
     with opened(tmp_path, cut=Cut(5, after=True)) as repository, pytest.raises(PowerCutError):
         back_up(repository, 1, 2)
@@ -183,7 +174,7 @@ def test_packs_of_a_backup_that_was_killed_are_taken_over_and_reclaimed_and_its_
         ends = [event.reason for event in repository.events() if isinstance(event, BackupFailed)]
         assert ends == ["interrupted"]
         assert any(isinstance(event, PackAdopted) for event in repository.events())
-        check(repository)
+        check_repository(repository)
 
 
 def test_a_pack_that_cannot_be_read_stays_and_the_rest_is_done(repository: OpenRepository) -> None:
@@ -203,7 +194,7 @@ def test_a_pack_that_cannot_be_read_stays_and_the_rest_is_done(repository: OpenR
     assert summary.packs_deleted > 0
     assert path.exists()
     path.write_bytes(whole)
-    check(repository, noise(1, 3, 5))
+    check_repository(repository, noise(1, 3, 5))
 
 
 def test_nothing_is_reclaimed_when_the_maps_of_a_point_cannot_be_read(repository: OpenRepository) -> None:
@@ -223,7 +214,7 @@ def test_nothing_is_reclaimed_when_the_maps_of_a_point_cannot_be_read(repository
     assert set(repository.vault.store.pack_ids()) == packs
     path.with_suffix(".away").rename(path)
     repository.pruner().prune()
-    check(repository, noise(1, 2))
+    check_repository(repository, noise(1, 2))
 
 
 def test_an_interrupted_prune_is_closed_by_the_next_one(tmp_path: Path) -> None:
@@ -238,7 +229,7 @@ def test_an_interrupted_prune_is_closed_by_the_next_one(tmp_path: Path) -> None:
         kinds = (PrunePlanned, PruneFailed, PruneCompleted)
         ends = [type(event) for event in repository.events() if isinstance(event, kinds)]
         assert ends == [PrunePlanned, PruneFailed, PrunePlanned, PruneCompleted]
-        check(repository)
+        check_repository(repository)
 
 
 def test_a_pack_is_retired_before_it_is_deleted(repository: OpenRepository) -> None:
