@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -204,6 +205,12 @@ class SQLiteChunkIndex:
         """How many packs ``packs_to_scrub`` would give without a limit, and their bytes."""
         packs, size = self._figures(_LEFT_TO_SCRUB, before, only_damaged)
         return int(packs), int(size)
+
+    def open_scrubs(self) -> Sequence[UUID]:
+        """The scrubs whose end is not recorded."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute("SELECT scrub_id FROM open_scrub ORDER BY scrub_id")
+            return [UUID(bytes=row[0]) for row in rows]
 
     def _figures(self, query: str, *params: object) -> Any:
         with self.file.reading() as cursor:

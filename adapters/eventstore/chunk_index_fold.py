@@ -23,6 +23,8 @@ from adapters.eventstore.damage_fold import (
     forget_pack,
     pack_found_whole,
     packs_scrubbed,
+    scrub_ended,
+    scrub_started,
 )
 from domain.content.packs import PackTable
 from domain.errors import DamagedDataError
@@ -30,7 +32,14 @@ from domain.events.backup import ChunksWritten
 from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
 from domain.events.recovery import PackAdopted
-from domain.events.scrub import DamageFound, PackFoundWhole, PacksScrubbed
+from domain.events.scrub import (
+    DamageFound,
+    PackFoundWhole,
+    PacksScrubbed,
+    ScrubCompleted,
+    ScrubFailed,
+    ScrubStarted,
+)
 from domain.ports.event_log import EventLog, NumberedEvent
 
 TABLES = (
@@ -232,4 +241,7 @@ RULES: dict[type[RecordedEvent], Callable[[IndexFolding, int, Any], None]] = {
     PacksScrubbed: packs_scrubbed,
     DamageFound: damage_found,
     PackFoundWhole: pack_found_whole,
+    ScrubStarted: scrub_started,
+    ScrubCompleted: scrub_ended,
+    ScrubFailed: scrub_ended,
 }

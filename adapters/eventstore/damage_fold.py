@@ -10,7 +10,14 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from domain.content.packs import CHUNK_ID_BYTES
-from domain.events.scrub import DamageFound, PackFoundWhole, PacksScrubbed
+from domain.events.scrub import (
+    DamageFound,
+    PackFoundWhole,
+    PacksScrubbed,
+    ScrubCompleted,
+    ScrubFailed,
+    ScrubStarted,
+)
 
 if TYPE_CHECKING:
     from adapters.eventstore.chunk_index_fold import IndexFolding
@@ -20,8 +27,10 @@ DAMAGE_TABLES = (
     "CREATE TABLE IF NOT EXISTS damaged (id BLOB PRIMARY KEY, pack INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS damaged_of_pack ON damaged (pack)",
     "CREATE TABLE IF NOT EXISTS damaged_pack (pack INTEGER PRIMARY KEY, missing INTEGER NOT NULL, what TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS open_scrub (scrub_id BLOB PRIMARY KEY) WITHOUT ROWID",
 )
 DAMAGE_ROWS = (
+    ("open_scrub", "SELECT scrub_id FROM open_scrub ORDER BY scrub_id"),
     ("scrubbed", "SELECT pack_id, at FROM scrubbed LEFT JOIN pack ON number = scrubbed.pack ORDER BY pack_id"),
     ("damaged", "SELECT id, pack_id FROM damaged LEFT JOIN pack ON number = damaged.pack ORDER BY id"),
     (
@@ -35,6 +44,16 @@ DAMAGE_ROWS = (
 _SCRUBBED = "INSERT OR REPLACE INTO scrubbed VALUES (?, ?)"
 _DAMAGED = "INSERT OR REPLACE INTO damaged SELECT id, pack FROM chunk WHERE id = ? AND pack = ?"
 _HEALED = "DELETE FROM damaged WHERE id = ? AND pack <> ?"
+
+
+def scrub_started(folding: IndexFolding, _number: int, event: ScrubStarted) -> None:
+    """It is open until its end is recorded."""
+    folding.rows.execute("INSERT OR IGNORE INTO open_scrub VALUES (?)", (event.originator_id.bytes,))
+
+
+def scrub_ended(folding: IndexFolding, _number: int, event: ScrubCompleted | ScrubFailed) -> None:
+    """It is not open any more."""
+    folding.rows.execute("DELETE FROM open_scrub WHERE scrub_id = ?", (event.originator_id.bytes,))
 
 
 def packs_scrubbed(folding: IndexFolding, number: int, event: PacksScrubbed) -> None:

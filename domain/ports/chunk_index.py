@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -109,3 +110,6 @@ class ChunkIndex(Protocol):
 
     def left_to_scrub(self, before: int, *, only_damaged: bool = False) -> tuple[int, int]:
         """How many packs ``packs_to_scrub`` would give without a limit, and their bytes."""
+
+    def open_scrubs(self) -> Sequence[UUID]:
+        """The scrubs whose end is not recorded."""

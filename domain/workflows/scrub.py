@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.events.scrub import ScrubStarted
+from domain.events.scrub import ScrubFailed, ScrubStarted
 from domain.events.stream_rules import SCRUB_RUN
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.clock import Clock
@@ -72,6 +72,7 @@ class ScrubWorkflow:
         """
         assert not keyed or self._vault is not None
         with self._locks.held(SCRUB_LOCK):
+            self._close_interrupted()
             stream = EventStream(self._log, self._clock, self._new_id(), SCRUB_RUN)
             with stream.turn() as place:
                 stream.append(
@@ -95,3 +96,12 @@ class ScrubWorkflow:
             except (Exception, KeyboardInterrupt) as error:
                 run.fail(error)
                 raise
+
+    def _close_interrupted(self) -> None:
+        """The scrub lock is ours, so a scrub without an end is dead."""
+        self._index.catch_up()
+        for scrub_id in self._index.open_scrubs():
+            stream = EventStream.resumed(self._log, self._clock, scrub_id, SCRUB_RUN)
+            with stream.turn() as place:
+                stream.append(ScrubFailed(**place, reason="interrupted", error="It was killed or the power went."))
+            self._progress.say("An earlier scrub was interrupted; this one goes on where it stopped.")

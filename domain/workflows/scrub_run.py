@@ -205,6 +205,7 @@ class ScrubRun:
                     seconds=summary.seconds,
                 )
             )
+        self._index.catch_up()
         return summary
 
     def fail(self, error: BaseException) -> None:

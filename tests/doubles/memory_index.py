@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -90,3 +91,6 @@ class MemoryChunkIndex:
 
     def left_to_scrub(self, before: int, *, only_damaged: bool = False) -> tuple[int, int]:
         return len(self.packs_by_id), 0
+
+    def open_scrubs(self) -> Sequence[UUID]:
+        return []

@@ -8,9 +8,9 @@ from blake3 import blake3
 
 from adapters.eventstore.rebuild import ProjectionName, equals_replay
 from domain.content.packs import PackKind
-from domain.errors import BusyError, DamagedDataError
+from domain.errors import BusyError, DamagedDataError, EnvironmentTroubleError
 from domain.events.backup import ChunksHealed
-from domain.events.scrub import DamageFound, PackFoundWhole, PacksScrubbed, ScrubCompleted, ScrubStarted
+from domain.events.scrub import DamageFound, PackFoundWhole, PacksScrubbed, ScrubCompleted, ScrubFailed, ScrubStarted
 from domain.model.extents import Extent
 from domain.workflows import pack_writing, scrub_run
 from domain.workflows.chunk_reading import ChunkReader, load_layout
@@ -352,3 +352,66 @@ def test_a_backup_is_told_which_ranges_to_read_again(repository: OpenRepository)
 
     assert before == []
     assert 0 < found.length == int(layout.table.chunk_bytes[: len(layout.chunks_of(0))].sum())
+
+
+def test_a_prune_lets_go_of_a_pack_whose_damage_is_healed(repository: OpenRepository) -> None:
+    pack = packs(repository)[0]
+    flip(repository, pack, load_layout(repository.vault, pack).frame_place(0)[0] + 5)
+    repository.scrubber().scrub(ALL)
+    before = repository.pruner().forecast().plan
+    back_up(repository, 1)
+    after = repository.pruner().forecast().plan
+
+    summary = repository.pruner().prune()
+
+    assert pack not in {use.pack_id for use in before.repack}
+    assert pack in {use.pack_id for use in after.repack}
+    assert summary.damaged == []
+    assert not path_of(repository, pack).exists()
+    assert repository.index.damaged_packs() == []
+    assert repository.scrubber().scrub(ALL, keyed=True).damaged == []
+    assert [repository.restored(point) for point in repository.points()] == [[noise(1)], [noise(1)]]
+
+
+@pytest.mark.parametrize("offset", [0, -1])
+def test_a_prune_lets_go_of_a_pack_that_lost_its_header_or_trailer_only(
+    repository: OpenRepository, offset: int
+) -> None:
+    pack = packs(repository)[0]
+    flip(repository, pack, offset)
+    repository.scrubber().scrub(ALL)
+
+    repository.pruner().prune()
+
+    assert not path_of(repository, pack).exists()
+    assert repository.restored(repository.points()[0]) == [noise(1)]
+
+
+def test_a_scrub_without_an_end_is_closed_by_the_next_one(repository: OpenRepository) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _killed_scrub(repository)
+
+    repository.scrubber().scrub(ALL)
+
+    assert [event.reason for event in recorded(repository, ScrubFailed)] == ["interrupted"]
+    assert repository.index.open_scrubs() == []
+
+
+def _killed_scrub(repository: OpenRepository) -> None:
+    class Dark:
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    workflow = repository.scrubber()
+    workflow._store = Dark()  # type: ignore[assignment]
+    log_append = repository.log.append
+    steps = iter([True])
+
+    def append(events: object) -> None:
+        if not next(steps, False):
+            raise EnvironmentTroubleError("dark")
+        log_append(events)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repository.log, "append", append)
+        workflow.scrub(ALL)
