@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from adapters.checking import Checked, checked_files, keep_copy_of_description
 from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
 from adapters.disks.disk_files import DiskFiles
@@ -50,6 +51,8 @@ from domain.workflows.point_use import point_in_use
 from domain.workflows.prune import PruneWorkflow
 from domain.workflows.report_delivery import deliver_reports
 from domain.workflows.retention import RetentionWorkflow
+from domain.workflows.scrub import ScrubWorkflow
+from domain.workflows.touched import TouchedPoint, touched_points
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
@@ -124,6 +127,7 @@ class Atesta:
         )
         try:
             SQLiteEventLog(self._events_path).append([created])
+            keep_copy_of_description(self.store, self.configuration.state_folder)
         except BaseException:
             self.store.remove_document(DOCUMENT)
             raise
@@ -196,6 +200,28 @@ class Atesta:
             policy=PrunePolicy(repack_below_percent=below if repack_below_percent is None else repack_below_percent),
         )
 
+    def scrub_workflow(self, vault: Vault | None, progress: Progress) -> ScrubWorkflow:
+        """What rereads the store; without a vault it can only compare packs with their names."""
+        return ScrubWorkflow(
+            store=self.store,
+            vault=vault,
+            log=self.log,
+            index=self.index,
+            locks=self.locks,
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+        )
+
+    def touched_points(self, vault: Vault) -> tuple[TouchedPoint, ...]:
+        """The restore points that damage touches."""
+        self.catalog.catch_up()
+        return tuple(touched_points(self.reader(vault), self.index, self.catalog.points()))
+
+    def check(self) -> Iterator[Checked]:
+        """Check the files of the repository, the packs aside."""
+        return checked_files(self.store, self._events_path, self._catalog_path, self._index_path)
+
     def _open_verifications(self) -> Sequence[UUID]:
         self.catalog.catch_up()
         return [one.verification_id for one in self.catalog.verifications() if one.word is None and not one.error]
@@ -262,7 +288,9 @@ class Atesta:
 
     def condition(self) -> Condition:
         """How the repository is now."""
-        return condition_of(self.catalog, self.outbox, self._space(), self._events_unshipped(), self.clock.now())
+        return condition_of(
+            self.catalog, self.index, self.outbox, self._space(), self._events_unshipped(), self.clock.now()
+        )
 
     def write_metrics(self, path: Path) -> None:
         """Replace the file for Prometheus."""

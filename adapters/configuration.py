@@ -56,6 +56,15 @@ class PruneSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     repack_below_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] = 70
 
 
+class ScrubSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much one scrub rereads, and how fast."""
+
+    keyed: bool = False
+    bytes: str | None = None
+    minutes: Annotated[float, msgspec.Meta(gt=0, le=10080)] | None = None
+    rate: str | None = None
+
+
 class LabSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The bounds of a boot in the lab."""
 
@@ -151,6 +160,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sources: SourcesSection = SourcesSection()
     backup: BackupSection = BackupSection()
     prune: PruneSection = PruneSection()
+    scrub: ScrubSection = ScrubSection()
     lab: LabSection = LabSection()
     mail: MailSection = MailSection()
     retention: RetentionSection = RetentionSection()
@@ -226,6 +236,8 @@ def load_configuration(path: Path) -> LoadedConfiguration:
         parse_size(content.lab.memory)
         content.retention.policies()
         content.retention.zone()
+        parse_size(content.scrub.bytes or "1")
+        parse_rate(content.scrub.rate or "1")
         for address in (content.mail.sender, *content.mail.recipients):
             checked_mailbox(address)
     except (msgspec.MsgspecError, ValueError) as error:
@@ -233,6 +245,14 @@ def load_configuration(path: Path) -> LoadedConfiguration:
             f"The configuration is wrong: {error}.", where=str(path), next_step="Correct it; docs/configuration.md."
         ) from error
     return LoadedConfiguration(content=content, base=path.resolve().parent)
+
+
+def parse_rate(text: str) -> int:
+    """Bytes a second in a rate such as ``100MiB/s`` or ``100 MiB``. Raises ValueError."""
+    rate = parse_size(text.strip().removesuffix("/s"))
+    if not rate:
+        raise ValueError(f"{text!r} is no rate; write one like 100MiB/s")
+    return rate
 
 
 def parse_size(text: str) -> int:

@@ -10,7 +10,8 @@ from functools import cached_property
 
 from adapters.cli.presentation import human_seconds, human_size
 from adapters.composition import Atesta
-from domain.errors import AtestaError, DamagedDataError
+from adapters.configuration import parse_rate, parse_size
+from domain.errors import AtestaError
 from domain.model.activity import ActivityKind
 from domain.model.due import DueJob, JobKind, LastRuns, Planned, Subject
 from domain.model.machines import Machine
@@ -20,6 +21,7 @@ from domain.model.verdicts import VerdictWord
 from domain.ports.catalog import RestorePoint
 from domain.ports.progress import Progress
 from domain.workflows.run_due import FollowUp, Job, JobOutcome, JobResult
+from domain.workflows.scrub_budget import ScrubLimits
 from domain.workflows.vault import Vault
 
 _TRIES_LOOKED_AT = 1000
@@ -42,6 +44,7 @@ class DueJobs:
             JobKind.VERIFY: self._verify,
             JobKind.EXPIRE: self._expire,
             JobKind.PRUNE: self._prune,
+            JobKind.SCRUB: self._scrub,
         }
 
     @property
@@ -114,14 +117,30 @@ class DueJobs:
         return JobOutcome(result=JobResult.DONE if expired else JobResult.NOTHING, said=said)
 
     def _prune(self, _job: DueJob) -> JobOutcome:
-        """What could be reclaimed is, also when some packs could not be read: then the job says so and failed."""
+        """What could be reclaimed is, also when some packs could not be read."""
         summary = self._atesta.prune_workflow(self._opened(), self._progress, None).prune()
         said = f"{human_size(max(0, summary.freed_bytes))} came back, {summary.packs_waiting} packs wait"
         if summary.missing_chunks or summary.damaged:
-            raise DamagedDataError(
-                f"{summary.missing_chunks} chunks are missing, {len(summary.damaged)} packs cannot be read; {said}.",
-                next_step="Run `atesta prune` to see which.",
+            damage = f"{summary.missing_chunks} chunks are missing, {len(summary.damaged)} packs cannot be read"
+            return JobOutcome(result=JobResult.DAMAGED, said=f"{damage}; {said}")
+        return JobOutcome(result=JobResult.DONE, said=said)
+
+    def _scrub(self, _job: DueJob) -> JobOutcome:
+        """As [scrub] says, like the command without options."""
+        section = self._atesta.configuration.content.scrub
+        limits = ScrubLimits(
+            bytes_max=parse_size(section.bytes) if section.bytes else None,
+            seconds_max=section.minutes * 60 if section.minutes is not None else None,
+            bytes_per_second=parse_rate(section.rate) if section.rate else None,
+        )
+        vault = self._opened() if section.keyed else None
+        summary = self._atesta.scrub_workflow(vault, self._progress).scrub(limits, keyed=section.keyed)
+        said = f"{summary.packs_read} packs, {human_size(summary.read_bytes)} read, {summary.packs_left} left"
+        if summary.open_damage:
+            damage = (
+                f"{len(summary.open_damage)} packs are damaged, the first is {summary.open_damage[0].pack_id.hex()}"
             )
+            return JobOutcome(result=JobResult.DAMAGED, said=f"{damage}; {said}")
         return JobOutcome(result=JobResult.DONE, said=said)
 
     def _points_to_verify(self, machine_id: str) -> Sequence[RestorePoint]:

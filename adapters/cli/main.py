@@ -11,6 +11,7 @@ from rich.console import Console
 
 from adapters.cli import (
     backup,
+    check,
     events,
     expire,
     health,
@@ -26,6 +27,7 @@ from adapters.cli import (
     release,
     restore,
     run,
+    scrub,
     status,
     verify,
 )
@@ -84,6 +86,8 @@ for command in (
     release,
     expire,
     prune,
+    scrub,
+    check,
     history,
     events,
     status,

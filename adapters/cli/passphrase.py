@@ -17,7 +17,7 @@ _LENGTH_MIN = 8
 
 def existing_passphrase(file: Path | None) -> str:
     """The passphrase of an existing repository. Raises BadInputError when there is no way to get it."""
-    found = _given(file)
+    found = given_passphrase(file)
     if found is not None:
         return found
     return _prompted("Passphrase of the repository: ")
@@ -25,7 +25,7 @@ def existing_passphrase(file: Path | None) -> str:
 
 def new_passphrase(file: Path | None) -> str:
     """The passphrase for a new repository, typed twice when it is typed. Raises BadInputError when it is too short."""
-    found = _given(file)
+    found = given_passphrase(file)
     if found is None:
         found = _prompted("Passphrase for the new repository: ")
         if _prompted("Once more: ") != found:
@@ -37,7 +37,8 @@ def new_passphrase(file: Path | None) -> str:
     return found
 
 
-def _given(file: Path | None) -> str | None:
+def given_passphrase(file: Path | None) -> str | None:
+    """The passphrase from the environment or a file; None when it is in neither."""
     # Taken out, so that no program that is started later inherits it.
     from_environment = os.environ.pop(ENVIRONMENT_VARIABLE, None)
     if from_environment:

@@ -32,7 +32,12 @@ from domain.workflows.run_due import (
     in_words,
 )
 
-_STYLES = {JobResult.DONE: "green", JobResult.FAILED: "bold red", JobResult.NOT_BOOTED: "bold red"}
+_STYLES = {
+    JobResult.DONE: "green",
+    JobResult.FAILED: "bold red",
+    JobResult.NOT_BOOTED: "bold red",
+    JobResult.DAMAGED: "bold red",
+}
 
 
 def run(
@@ -109,7 +114,7 @@ class _Printed:
     def ended(self, report: JobReport) -> None:
         """Say what came of it; errors go to standard error."""
         outcome = report.outcome
-        failed = outcome.result is JobResult.FAILED
+        failed = outcome.result in (JobResult.FAILED, JobResult.DAMAGED)
         if self._quiet and not failed:
             return
         line = Text.assemble(

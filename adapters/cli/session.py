@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from adapters.cli.passphrase import existing_passphrase
+from adapters.cli.passphrase import existing_passphrase, given_passphrase
 from adapters.cli.presentation import print_error
 from adapters.composition import Atesta
 from adapters.configuration import find_configuration, load_configuration
@@ -36,6 +36,12 @@ class Session:
         """The opened repository."""
         file = atesta.configuration.content.repository.passphrase_file
         return atesta.open_vault(existing_passphrase(atesta.configuration.path(file) if file else None))
+
+    def vault_without_asking(self, atesta: Atesta) -> Vault | None:
+        """The opened repository when its passphrase is at hand, else None: nobody is asked."""
+        file = atesta.configuration.content.repository.passphrase_file
+        secret = given_passphrase(atesta.configuration.path(file) if file else None)
+        return atesta.open_vault(secret) if secret else None
 
 
 @contextmanager

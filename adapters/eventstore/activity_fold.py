@@ -1,4 +1,4 @@
-"""How events change the history of activities, the last runs of each kind of work, and the list of damaged chunks."""
+"""How events change the history of activities and the last runs of each kind of work."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from adapters.eventstore.row_values import decoded, encoded
-from domain.events.backup import BackupCompleted, BackupFailed, BackupPromoted, BackupStarted, ChunksHealed
-from domain.events.prune import PackDeleted, PruneCompleted, PruneFailed, PrunePlanned
+from domain.events.backup import BackupCompleted, BackupFailed, BackupPromoted, BackupStarted
+from domain.events.prune import PruneCompleted, PruneFailed, PrunePlanned
 from domain.events.recorded import RecordedEvent
 from domain.events.repository import RepositoryRecovered
 from domain.events.retention import RetentionApplied
 from domain.events.running import DueJobEnded, DueRunEnded, DueRunStarted
-from domain.events.scrub import DamageFound, PackFoundWhole, ScrubCompleted, ScrubFailed, ScrubStarted
+from domain.events.scrub import ScrubCompleted, ScrubFailed, ScrubStarted
 from domain.events.verification import VerdictReached, VerificationFailed, VerificationStarted
 from domain.model.activity import Activity, ActivityKind, ActivityState
 from domain.model.due import JobKind, LastRuns
@@ -37,16 +37,12 @@ ACTIVITY_TABLES = (
         kind TEXT NOT NULL, machine_id TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, machine_id)
     ) WITHOUT ROWID
     """,
-    "CREATE TABLE IF NOT EXISTS damaged_chunk (chunk_id BLOB PRIMARY KEY, pack_id BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS damaged_chunk_of_pack ON damaged_chunk (pack_id)",
 )
 ACTIVITY_ROWS = (
     ("activity", "SELECT * FROM activity ORDER BY number"),
     ("last_runs", "SELECT * FROM last_runs ORDER BY kind, machine_id"),
-    ("damaged_chunk", "SELECT * FROM damaged_chunk ORDER BY chunk_id"),
 )
 INTERRUPTED = "interrupted"
-_CHUNK_ID_BYTES = 32
 _SAID_LENGTH_MAX = 100
 _ERRORS_LENGTH_MAX = 2000
 _LATEST = "SELECT number, value FROM activity WHERE activity_id = ? ORDER BY number DESC LIMIT 1"
@@ -257,28 +253,6 @@ def _run_ended(rows: sqlite3.Cursor, _number: int, event: DueRunEnded) -> None:
     )
 
 
-def _damage_found(rows: sqlite3.Cursor, _number: int, event: DamageFound) -> None:
-    rows.executemany(
-        "INSERT OR REPLACE INTO damaged_chunk VALUES (?, ?)",
-        [(chunk_id, event.pack_id) for chunk_id in _chunk_ids(event.chunk_ids)],
-    )
-
-
-def _chunks_healed(rows: sqlite3.Cursor, _number: int, event: ChunksHealed) -> None:
-    rows.executemany(
-        "DELETE FROM damaged_chunk WHERE chunk_id = ?", [(chunk_id,) for chunk_id in _chunk_ids(event.chunk_ids)]
-    )
-
-
-def _pack_without_damage(rows: sqlite3.Cursor, _number: int, event: PackFoundWhole | PackDeleted) -> None:
-    """Found whole, or gone together with what nothing needs."""
-    rows.execute("DELETE FROM damaged_chunk WHERE pack_id = ?", (event.pack_id,))
-
-
-def _chunk_ids(joined: bytes) -> list[bytes]:
-    return [joined[at : at + _CHUNK_ID_BYTES] for at in range(0, len(joined), _CHUNK_ID_BYTES)]
-
-
 def _complete_upkeep(
     rows: sqlite3.Cursor,
     kind: JobKind,
@@ -405,8 +379,4 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     DueRunStarted: _run_started,
     DueJobEnded: _job_ended,
     DueRunEnded: _run_ended,
-    DamageFound: _damage_found,
-    ChunksHealed: _chunks_healed,
-    PackFoundWhole: _pack_without_damage,
-    PackDeleted: _pack_without_damage,
 }

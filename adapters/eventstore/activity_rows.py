@@ -1,4 +1,4 @@
-"""The catalog's answers about activities: the history, the last runs, damaged chunks."""
+"""The catalog's answers about activities: the history and the last runs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,3 @@ class ActivityRows:
         """When each kind of work was done last, and failed since; backups machine by machine."""
         rows = self._rows("SELECT kind, machine_id, value FROM last_runs ORDER BY kind, machine_id")
         return {Subject(JobKind(row["kind"]), row["machine_id"]): self._value(row["value"], LastRuns) for row in rows}
-
-    def damaged_chunks(self: _Rows) -> int:
-        """How many chunks were found damaged and neither healed, brought back nor deleted."""
-        return int(self._rows("SELECT COUNT(*) AS chunks FROM damaged_chunk")[0]["chunks"])

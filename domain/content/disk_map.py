@@ -55,6 +55,17 @@ def encode_leaf(pieces: Sequence[MappedPiece]) -> bytes:
     return _LEAF_HEAD.pack(_LEAF_TAG, 1, 0, len(pieces)) + lengths.tobytes() + ids
 
 
+def decode_any_leaf(data: bytes) -> list[MappedPiece]:
+    """The pieces of a leaf, whatever the length of its segment. Raises DamagedDataError."""
+    if len(data) < _LEAF_HEAD.size:
+        raise _damaged("a leaf is too short")
+    count = _LEAF_HEAD.unpack_from(data)[3]
+    if len(data) < _LEAF_HEAD.size + 4 * count:
+        raise _damaged("a leaf is cut short")
+    words = np.frombuffer(data, "<u4", count, _LEAF_HEAD.size)
+    return decode_leaf(data, int((words & np.uint32(_ZERO_FLAG - 1)).sum(dtype=np.int64)))
+
+
 def decode_leaf(data: bytes, segment_bytes: int) -> list[MappedPiece]:
     """The pieces of a leaf that covers ``segment_bytes``. Raises DamagedDataError."""
     if len(data) < _LEAF_HEAD.size:
@@ -176,7 +187,7 @@ def walk_chosen_leaves(
             yield node_id, min(root.segment_bytes, root.disk_bytes - first * root.segment_bytes)
             continue
         below = FAN_OUT ** (level - 1)
-        children = _decode_inner(load_node(node_id), level)
+        children = inner_children(load_node(node_id), level)
         if len(children) != len(range(first, min(leaves, first + FAN_OUT * below), below)):
             raise _damaged("an inner node has the wrong number of children")
         used = [(child, first + number * below) for number, child in enumerate(children) if child != ZERO_ID]
@@ -196,14 +207,15 @@ def _walk(node_id: bytes, level: int, leaves: int, load_node: Callable[[bytes], 
         return
     below = FAN_OUT ** (level - 1)
     shares = [min(below, leaves - start) for start in range(0, leaves, below)]
-    children = [ZERO_ID] * len(shares) if node_id == ZERO_ID else _decode_inner(load_node(node_id), level)
+    children = [ZERO_ID] * len(shares) if node_id == ZERO_ID else inner_children(load_node(node_id), level)
     if len(children) != len(shares):
         raise _damaged("an inner node has the wrong number of children")
     for child, share in zip(children, shares, strict=True):
         yield from _walk(child, level - 1, share, load_node)
 
 
-def _decode_inner(data: bytes, level: int) -> list[bytes]:
+def inner_children(data: bytes, level: int) -> list[bytes]:
+    """The children of an inner node of ``level``, in order. Raises DamagedDataError."""
     if len(data) < _INNER_HEAD.size:
         raise _damaged("an inner node is too short")
     tag, version, found, _reserved, count = _INNER_HEAD.unpack_from(data)

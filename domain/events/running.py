@@ -23,8 +23,9 @@ class DueRunStarted(RecordedEvent):
 class DueJobEnded(RecordedEvent):
     """One job is over. ``kind`` is that of the schedule, ``machine_id`` is empty for jobs that concern all machines.
 
-    ``result`` is ``done``, ``nothing`` (there was nothing to do), ``not booted``, ``busy`` (somebody else was at it) or
-    ``failed``; ``said`` is its result or the error, in a sentence.
+    ``result`` is ``done``, ``nothing`` (there was nothing to do), ``not booted``, ``damaged`` (it was done, and found
+    stored data damaged), ``busy`` (somebody else was at it) or ``failed``; ``said`` is its result or the error, in a
+    sentence.
     """
 
     kind: str

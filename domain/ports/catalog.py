@@ -128,6 +128,3 @@ class Catalog(Protocol):
 
     def last_runs(self) -> Mapping[Subject, LastRuns]:
         """When each kind of work was done last, and failed since; backups machine by machine."""
-
-    def damaged_chunks(self) -> int:
-        """How many chunks were found damaged and neither healed, brought back nor deleted."""

@@ -42,6 +42,7 @@ from domain.ports.progress import Progress
 from domain.ports.source import FrozenMachine, MachineSource
 from domain.workflows.adoption import adopt_orphan_packs
 from domain.workflows.event_stream import EventStream
+from domain.workflows.healing import Healing
 from domain.workflows.ingest import Ingest
 from domain.workflows.machine_history import record_machine
 from domain.workflows.pack_writing import WrittenPack
@@ -172,10 +173,11 @@ class BackupWorkflow:
                     **place, method=plan.method, reason=plan.reason, consistency_asked=plan.consistency_asked
                 )
             )
+        healing = Healing(self._index)
         with Ingest(
             self._vault,
             self._index,
-            lambda pack: self._pack_is_durable(stream, pack),
+            lambda pack: self._pack_is_durable(stream, pack, healing),
             self._progress,
             self._settings.workers,
         ) as ingest:
@@ -188,7 +190,7 @@ class BackupWorkflow:
                     for file in frozen.configuration_files
                 )
                 ingest.finish()
-            return self._commit(stream, ingest, frozen, disks, files, taken_at, excluded_bytes, started_s)
+            return self._commit(stream, ingest, frozen, disks, files, taken_at, excluded_bytes, started_s, healing)
 
     @contextmanager
     def _let_go_afterwards(self, stream: EventStream, plan: SnapshotPlan) -> Iterator[None]:
@@ -283,7 +285,8 @@ class BackupWorkflow:
             )
         return allocated
 
-    def _pack_is_durable(self, stream: EventStream, pack: WrittenPack) -> None:
+    def _pack_is_durable(self, stream: EventStream, pack: WrittenPack, healing: Healing) -> None:
+        healed = healing.healed_by(pack)
         with stream.turn() as place:
             stream.append(
                 ChunksWritten(
@@ -295,6 +298,7 @@ class BackupWorkflow:
                     table=pack.table.encoded(),
                 )
             )
+        healing.record(stream, pack, healed)
         self._index.catch_up()
 
     def _commit(
@@ -307,6 +311,7 @@ class BackupWorkflow:
         taken_at: datetime,
         excluded_bytes: int,
         started_s: float,
+        healing: Healing,
     ) -> BackupSummary:
         for disk, merge in disks:
             self._record_merge(stream, disk, merge)
@@ -356,7 +361,7 @@ class BackupWorkflow:
             excluded_bytes=excluded_bytes,
             stored_bytes=figures.stored_bytes,
             seconds=seconds,
-            remarks=tuple(frozen.remarks),
+            remarks=(*frozen.remarks, *healing.remarks),
         )
 
     def _record_merge(self, stream: EventStream, disk: StoredDisk, merge: SyntheticFull) -> None:

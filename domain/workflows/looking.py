@@ -9,14 +9,21 @@ from domain.model.activity import ActivityKind
 from domain.model.condition import Condition, MachineCondition, MailCondition, SpaceCondition
 from domain.model.verdicts import VerdictWord
 from domain.ports.catalog import Catalog
+from domain.ports.chunk_index import ChunkIndex
 from domain.ports.mail import MailState, Outbox
 
 
 def condition_of(
-    catalog: Catalog, outbox: Outbox, space: SpaceCondition | None, events_unshipped: int | None, now: datetime
+    catalog: Catalog,
+    index: ChunkIndex,
+    outbox: Outbox,
+    space: SpaceCondition | None,
+    events_unshipped: int | None,
+    now: datetime,
 ) -> Condition:
     """How everything is now."""
     catalog.catch_up()
+    index.catch_up()
     points = catalog.points()
     points_of = Counter(point.machine_id for point in points)
     verified_of = Counter(point.machine_id for point in points if point.word is VerdictWord.BOOTED)
@@ -39,7 +46,7 @@ def condition_of(
         last_runs=catalog.last_runs(),
         mails=_mails(outbox),
         space=space,
-        damaged_chunks=catalog.damaged_chunks(),
+        damaged_chunks=index.damaged_count(),
         events=figures.events,
         events_unshipped=events_unshipped,
         packs=figures.packs,

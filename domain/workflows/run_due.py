@@ -29,13 +29,17 @@ REASON_NEW_POINT = "it was just backed up"
 
 
 class JobResult(StrEnum):
-    """How a job ended."""
+    """How a job ended. ``DAMAGED``: it did its work, and found stored data damaged."""
 
     DONE = "done"
     NOTHING = "nothing"
     NOT_BOOTED = "not booted"
+    DAMAGED = "damaged"
     BUSY = "busy"
     FAILED = "failed"
+
+
+_FAILURES = frozenset({JobResult.FAILED, JobResult.DAMAGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +96,9 @@ class RunSummary:
 
     @property
     def some_failed(self) -> bool:
-        """Whether anything failed."""
-        results = [report.outcome.result for report in self.jobs]
-        return JobResult.FAILED in results or bool(self.unrecorded) or any(one.error for one in self.follow_ups)
+        """Whether anything failed, or is damaged."""
+        results = {report.outcome.result for report in self.jobs}
+        return bool(results & _FAILURES) or bool(self.unrecorded) or any(one.error for one in self.follow_ups)
 
     @property
     def some_not_booted(self) -> bool:
@@ -314,7 +318,7 @@ class _Record:
     def _append_end(self, result: str, reports: Sequence[JobReport], seconds: float) -> None:
         if not self._stream.allows(DueRunEnded):
             return
-        failed = sum(report.outcome.result is JobResult.FAILED for report in reports)
+        failed = sum(report.outcome.result in _FAILURES for report in reports)
         with self._stream.turn() as place:
             self._stream.append(
                 DueRunEnded(**place, result=result, jobs=len(reports), jobs_failed=failed, seconds=seconds)
@@ -345,5 +349,7 @@ def _insert_verification(due: list[DueJob], backup: DueJob) -> None:
 
 
 def _result_of(reports: Sequence[JobReport]) -> str:
-    results = [report.outcome.result for report in reports]
-    return next((result.value for result in (JobResult.FAILED, JobResult.NOT_BOOTED) if result in results), "done")
+    results = {report.outcome.result for report in reports}
+    if results & _FAILURES:
+        return JobResult.FAILED.value
+    return JobResult.NOT_BOOTED.value if JobResult.NOT_BOOTED in results else JobResult.DONE.value

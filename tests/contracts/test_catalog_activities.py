@@ -1,4 +1,4 @@
-"""What every catalog tells of activities, last runs and damage."""
+"""What every catalog tells of activities and last runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 
 from adapters.eventstore.catalog import SQLiteCatalog
 from adapters.eventstore.memory import MemoryEventLog
-from domain.events.backup import BackupCompleted, BackupFailed, BackupPromoted, BackupStarted, ChunksHealed
-from domain.events.prune import PackDeleted, PruneCompleted, PruneFailed, PrunePlanned
+from domain.events.backup import BackupCompleted, BackupFailed, BackupPromoted, BackupStarted
+from domain.events.prune import PruneCompleted, PruneFailed, PrunePlanned
 from domain.events.recorded import RecordedEvent
 from domain.events.repository import RepositoryRecovered
 from domain.events.retention import PointDecision, RetentionApplied
 from domain.events.running import DueJobEnded, DueRunEnded, DueRunStarted
-from domain.events.scrub import DamageFound, PackFoundWhole, ScrubCompleted, ScrubFailed, ScrubStarted
+from domain.events.scrub import ScrubCompleted, ScrubFailed, ScrubStarted
 from domain.events.verification import VerdictReached, VerificationFailed, VerificationStarted
 from domain.model.activity import ActivityKind, ActivityState
 from domain.model.due import JobKind, LastRuns, Subject
@@ -70,7 +70,6 @@ def backed_up(history: History, stream: int, machine: str = "web") -> None:
 def test_a_new_repository_has_no_activities(catalog: SQLiteCatalog) -> None:
     assert list(catalog.activities()) == []
     assert (dict(catalog.last_runs()), dict(catalog.latest_completed(ActivityKind.BACKUP))) == ({}, {})
-    assert catalog.damaged_chunks() == 0
 
 
 def test_a_backup_that_was_promoted_tells_why_and_what_it_read(history: History, catalog: SQLiteCatalog) -> None:
@@ -203,22 +202,6 @@ def test_activities_are_chosen_by_machine_state_and_time(history: History, catal
     assert [one.activity_id.int for one in catalog.activities(since=middle)] == [3]
     assert [one.activity_id.int for one in catalog.activities(limit=1)] == [3]
     assert set(catalog.latest_completed(ActivityKind.BACKUP)) == {"web-id", "db-id"}
-
-
-def test_damage_counts_until_it_is_healed_found_whole_or_deleted(history: History, catalog: SQLiteCatalog) -> None:
-    ids = [bytes([number]) * 32 for number in range(6)]
-    for stream, pack in enumerate((b"a" * 32, b"b" * 32, b"c" * 32), start=1):
-        chunks = b"".join(ids[2 * stream - 2 : 2 * stream])
-        history.tell(stream, DamageFound, pack_id=pack, chunk_ids=chunks)
-    history.tell(1, DamageFound, pack_id=b"a" * 32, chunk_ids=ids[0])
-    assert catalog.damaged_chunks() == 6
-
-    history.tell(9, ChunksHealed, chunk_ids=ids[0])
-    assert catalog.damaged_chunks() == 5
-    history.tell(2, PackFoundWhole, pack_id=b"b" * 32)
-    history.tell(8, PackDeleted, pack_id=b"c" * 32)
-
-    assert catalog.damaged_chunks() == 1
 
 
 def test_an_end_without_a_beginning_changes_nothing(history: History, catalog: SQLiteCatalog) -> None:

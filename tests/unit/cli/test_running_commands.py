@@ -140,6 +140,34 @@ def test_retention_runs_by_its_schedule(line: CommandLine) -> None:
     assert (entry["numbers"]["expired"], entry["numbers"]["kept"]) == (2, 1)
 
 
+def test_prune_and_scrub_run_by_their_schedules(line: CommandLine) -> None:
+    assert line.run("backup", "--no-verify").exit_code == 0
+
+    told = answer(line, "run", "--only", "prune,scrub")
+
+    assert [(job["job"], job["result"]) for job in told["jobs"]] == [("prune", "done"), ("scrub", "done")]
+    assert answer(line, "run", "--only", "prune,scrub")["jobs"] == []
+    assert [one["kind"] for one in answer(line, "history")] == ["scrub", "prune", "run", "backup"]
+
+
+def test_damage_that_a_scrub_finds_is_told_everywhere_and_not_looked_for_again_at_once(line: CommandLine) -> None:
+    assert line.run("backup", "--no-verify").exit_code == 0
+    configure(line, "[schedule]", '[schedule]\nretry_after = "1 min"')
+    largest = max(line.repository.glob("packs/*/*.pack"), key=lambda path: path.stat().st_size)
+    damaged = bytearray(largest.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    largest.write_bytes(damaged)
+
+    (job,) = answer(line, "run", "--only", "scrub", expected=9)["jobs"]
+
+    assert job["result"] == "damaged"
+    assert largest.stem in job["said"]
+    assert answer(line, "run", "--only", "scrub")["jobs"] == []
+    assert "chunks are damaged" in answer(line, "health", expected=2)["findings"][0]["what"]
+    (entry,) = [one for one in answer(line, "history") if one["kind"] == "scrub"]
+    assert entry["numbers"]["packs_damaged"] == 1
+
+
 def test_a_kind_of_work_that_does_not_exist_is_named(line: CommandLine) -> None:
     done = line.run("run", "--only", "backup,launder")
 

@@ -251,6 +251,14 @@ def test_a_verdict_that_is_not_booted_is_told_and_not_repeated(world: World) -> 
     assert run.state is ActivityState.COMPLETED
 
 
+def test_damage_that_is_found_makes_the_run_fail_and_is_not_looked_for_again_at_once(world: World) -> None:
+    world.results["prune"] = JobResult.DAMAGED
+
+    assert world.run().some_failed
+    assert world.did(timedelta(hours=2)) == ["mails"]
+    assert world.catalog.activities(kind=ActivityKind.RUN)[0].state is ActivityState.FAILED
+
+
 def test_a_follow_up_that_fails_makes_the_run_fail(world: World) -> None:
     world.troubles["mails"] = EnvironmentTroubleError("The outbox cannot be read.")
 
