@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _ZONE_OF_THIS_MACHINE = Path("/etc/localtime")
 
@@ -29,11 +30,10 @@ class SystemClock:
 
 def local_zone() -> tzinfo:
     """The time zone of this machine with its summer times, as ``TZ`` or the system says; UTC if neither does."""
-    try:
-        name = os.environ.get("TZ")
-        if name:
+    name = os.environ.get("TZ")
+    if name:
+        with suppress(OSError, ValueError, ZoneInfoNotFoundError):
             return ZoneInfo(name)
-        with _ZONE_OF_THIS_MACHINE.open("rb") as file:
-            return ZoneInfo.from_file(file, key="local")
-    except (OSError, ValueError):
-        return UTC
+    with suppress(OSError, ValueError), _ZONE_OF_THIS_MACHINE.open("rb") as file:
+        return ZoneInfo.from_file(file, key="local")
+    return UTC

@@ -96,8 +96,10 @@ def plan_retention(
     planned = []
     for place in live:
         reasons = list(standing[place])
-        for decision in decisions:
-            reasons += [reason for reason in decision.kept_by(place) if reason not in reasons]
+        for reading, decision in zip(readings, decisions, strict=True):
+            is_cleared = place in reading and place not in readings[0]
+            found = [f"{reason} if its clock is right" if is_cleared else reason for reason in decision.kept_by(place)]
+            reasons += [reason for reason in found if reason not in reasons]
         if policy.keeps_everything:
             reasons.append(NO_RULE)
         keep = bool(reasons)

@@ -94,15 +94,16 @@ class RetentionWorkflow:
     def clock_doubt(self) -> str:
         """Why the wall clock cannot be relied upon, in a sentence; empty when it can.
 
-        It is compared with the backups among the newest events, from the last applied retention on, and with the newest
-        event: expiring with ``accept_clock`` is what accepts a jump.
+        It is compared with the backups among the newest events, from the last applied policy on, and with the newest
+        event: expiring with ``accept_clock`` is what accepts a jump; a deletion by hand does not.
         """
         last = self._log.last_number()
         moments: list[datetime] = []
         for numbered in self._log.events_after(max(0, last - _TAIL_EVENTS), topics=_CLOCK_TOPICS):
-            if isinstance(numbered.event, RetentionApplied):
+            event = numbered.event
+            if isinstance(event, RetentionApplied) and event.policy != BY_HAND:
                 moments.clear()
-            moments.append(numbered.event.at)
+            moments.append(event.at)
         moments += [numbered.event.at for numbered in self._log.events_after(last - 1)]
         return clock_doubt(moments, self._clock.now())
 
@@ -114,11 +115,10 @@ class RetentionWorkflow:
         done before stay done.
         """
         with self._locks.held(LOCK):
-            if not accept_clock and any(plan.expiring for plan in self.plan(machines)):
-                self._refuse_doubtful_clock()
+            doubt = "" if accept_clock else self.clock_doubt()
             stream = EventStream(self._log, self._clock, self._new_id(), RETENTION_RUN)
             try:
-                return tuple(again_when_busy(partial(self._apply_to, machine, stream)) for machine in machines)
+                return tuple(again_when_busy(partial(self._apply_to, machine, stream, doubt)) for machine in machines)
             finally:
                 self._catalog.catch_up()
 
@@ -152,17 +152,14 @@ class RetentionWorkflow:
         live = tuple(point for point in points if not point.is_expired)
         return MachinePlan(machine=machine, policy=policy, points=live, decisions=decisions)
 
-    def _refuse_doubtful_clock(self) -> None:
-        doubt = self.clock_doubt()
-        if doubt:
+    def _apply_to(self, machine: Machine, stream: EventStream, doubt: str) -> MachinePlan:
+        self._catalog.catch_up()
+        plan = self._plan_of(machine)
+        if plan.expiring and doubt:
             raise EnvironmentTroubleError(
                 f"{doubt} Nothing is expired by a clock that may be wrong.",
                 next_step="Correct the clock; if it is right, run `atesta expire --accept-clock` once.",
             )
-
-    def _apply_to(self, machine: Machine, stream: EventStream) -> MachinePlan:
-        self._catalog.catch_up()
-        plan = self._plan_of(machine)
         if plan.expiring:
             # Planned again behind the ends of the points' streams: what comes after those makes the append fail.
             ends = {point.point_id: self._end_of(point.point_id) for point in plan.points}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 from uuid import UUID, uuid4
 
 from adapters.eventstore.catalog import SQLiteCatalog
@@ -27,22 +28,32 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 class InterruptedLog:
-    """A log that lets somebody else be first: ``meanwhile`` runs once, before the first append of a retention."""
+    """A log that lets somebody else be first: ``meanwhile`` runs once, ``before`` the first such call."""
 
-    def __init__(self, log: EventLog, meanwhile: Callable[[], object]) -> None:
+    def __init__(
+        self, log: EventLog, meanwhile: Callable[[], object], before: Literal["append", "stream"] = "append"
+    ) -> None:
         self._log = log
         self._meanwhile: Callable[[], object] | None = meanwhile
-        self.stream = log.stream
+        self._before = before
         self.last_number = log.last_number
 
     def append(self, events: Sequence[RecordedEvent]) -> None:
-        meanwhile, self._meanwhile = self._meanwhile, None
-        if meanwhile is not None:
-            meanwhile()
+        self._let_somebody_be_first("append")
         self._log.append(events)
+
+    def stream(self, originator_id: UUID) -> Sequence[RecordedEvent]:
+        self._let_somebody_be_first("stream")
+        return self._log.stream(originator_id)
 
     def events_after(self, number: int, *, topics: Sequence[str] = ()) -> Iterator[NumberedEvent]:
         return self._log.events_after(number, topics=topics)
+
+    def _let_somebody_be_first(self, call: str) -> None:
+        meanwhile = self._meanwhile
+        if call == self._before and meanwhile is not None:
+            self._meanwhile = None
+            meanwhile()
 
 
 class RetentionWorld:

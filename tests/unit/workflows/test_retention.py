@@ -130,6 +130,19 @@ def test_a_point_that_is_held_or_verified_between_plan_and_record_stays(world: R
     assert len(applied(world)) == 1
 
 
+@pytest.mark.parametrize("deed", ["hold", "verify"])
+def test_a_point_that_is_held_or_verified_between_the_first_plan_and_the_look_at_its_end_stays(
+    world: RetentionWorld, deed: str
+) -> None:
+    first, *_ = world.commit_daily(4)
+    meanwhile = {"hold": lambda: world.hold(first), "verify": lambda: world.verify(first)}[deed]
+    log = InterruptedLog(world.log, meanwhile, before="stream")
+
+    world.workflow(LAST_2, log=log).apply(world.machines())
+
+    assert world.left() == [1, 3, 4]
+
+
 def test_a_point_that_somebody_else_expires_between_plan_and_record_expires_once(
     world: RetentionWorld, tmp_path: Path
 ) -> None:
@@ -206,6 +219,17 @@ def test_a_jump_of_the_clock_is_noticed_however_many_events_follow_it(world: Ret
     world.commit(5, world.clock.time)
 
     assert "jumped" in world.workflow(LAST_2).clock_doubt()
+
+
+def test_a_deletion_by_hand_does_not_accept_a_jump_of_the_clock(world: RetentionWorld) -> None:
+    world.commit_daily(4)
+    world.clock.time += timedelta(days=400)
+    world.commit(5, world.clock.time)
+    workflow = world.workflow(LAST_2)
+    workflow.expire_point(world.points()[0], "wrong disk", even_the_last_that_booted=False)
+
+    with pytest.raises(EnvironmentTroubleError, match="jumped"):
+        workflow.apply(world.machines())
 
 
 def test_an_accepted_jump_is_not_told_again(world: RetentionWorld) -> None:
