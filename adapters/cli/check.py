@@ -15,7 +15,7 @@ from domain.errors import DamagedDataError
 def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check everything but the packs: the description, every event, and that the projections are what the events give.
 
-    Needs no passphrase, changes nothing, and takes about as long as `atesta rebuild`. For the packs: `atesta scrub`.
+    Needs no passphrase, repairs nothing, and takes about as long as `atesta rebuild`. For the packs: `atesta scrub`.
     """
     session = session_of(context)
     with told(session):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -72,7 +73,7 @@ class World:
         self._versions[stream] += 1
         return self._versions[stream]
 
-    def _place(self, stream: UUID) -> dict[str, object]:
+    def _place(self, stream: UUID) -> dict[str, Any]:
         return {"originator_id": stream, "originator_version": self._next(stream), "at": AT}
 
 
