@@ -43,6 +43,7 @@ ACTIVITY_ROWS = (
     ("last_runs", "SELECT * FROM last_runs ORDER BY kind, machine_id"),
 )
 INTERRUPTED = "interrupted"
+_INTERRUPTIONS = (INTERRUPTED, "KeyboardInterrupt")
 _SAID_LENGTH_MAX = 100
 _ERRORS_LENGTH_MAX = 2000
 _LATEST = "SELECT number, value FROM activity WHERE activity_id = ? ORDER BY number DESC LIMIT 1"
@@ -134,7 +135,7 @@ def _verdict_reached(rows: sqlite3.Cursor, _number: int, event: VerdictReached) 
 
 
 def _verification_failed(rows: sqlite3.Cursor, _number: int, event: VerificationFailed) -> None:
-    _fail(rows, event, "", event.error)
+    _fail(rows, event, INTERRUPTED if event.error.startswith(_INTERRUPTIONS) else "", event.error)
 
 
 def _retention_applied(rows: sqlite3.Cursor, number: int, event: RetentionApplied) -> None:
@@ -281,7 +282,7 @@ def _fail_upkeep(rows: sqlite3.Cursor, kind: JobKind, event: RecordedEvent, reas
 
 
 def _fail(rows: sqlite3.Cursor, event: RecordedEvent, reason: str, error: str) -> Activity | None:
-    interrupted = INTERRUPTED in (reason, error)
+    interrupted = reason == INTERRUPTED
     return _change(
         rows,
         event,

@@ -137,6 +137,15 @@ def test_a_verification_tells_its_verdict_or_why_there_is_none(history: History,
     assert len(catalog.activities(failed_only=True)) == 2
 
 
+@pytest.mark.parametrize("error", ["interrupted: it was killed or the power went", "KeyboardInterrupt: "])
+def test_an_interrupted_verification_is_no_failure(history: History, catalog: SQLiteCatalog, error: str) -> None:
+    history.tell(1, VerificationStarted, machine_id="web-id", machine_name="web")
+    history.tell(1, VerificationFailed, error=error)
+
+    assert catalog.activities()[0].state is ActivityState.INTERRUPTED
+    assert list(catalog.activities(failed_only=True)) == []
+
+
 def test_a_retention_run_over_several_machines_is_one_entry(history: History, catalog: SQLiteCatalog) -> None:
     keep, end = (PointDecision(point_id=UUID(int=7), keep=keep, reasons=("r",)) for keep in (True, False))
     history.tell(1, RetentionApplied, machine_id="web-id", decisions=(keep, keep, end))

@@ -112,6 +112,17 @@ def test_a_new_point_that_does_not_boot_is_mailed_and_told_everywhere(tmp_path: 
     assert answer(tmp_path, "run") == {**told, "jobs": [], "follow_ups": answer(tmp_path, "run")["follow_ups"]}
 
 
+@pytest.mark.guest
+def test_the_oldest_point_without_a_verdict_is_booted_first_and_one_at_a_time(line: CommandLine) -> None:
+    for _ in range(2):
+        assert line.run("backup", "alpha", "--no-verify").exit_code == 0
+
+    assert line.run("run", "--only", "verify").exit_code == 8
+
+    assert [point["verdict"] for point in line.points()] == ["FAILED", None]
+    assert line.run("run", "--only", "verify").stdout == "Nothing is due.\n"
+
+
 def _killed_when(line: CommandLine, points: int) -> int:
     """Start a run and kill it while it works on the machine after so many; how it ended."""
     command, environment = line.process("run", "--only", "backup")
