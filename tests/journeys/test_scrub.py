@@ -49,7 +49,7 @@ def test_damage_is_found_named_healed_and_cleared_away(folder: Path) -> None:
     assert pack.stem in blind.stdout
     assert "atesta scrub --keyed --damaged" in blind.stderr
     assert PASSPHRASE not in blind.stdout + blind.stderr
-    assert "are damaged until a backup heals them" in blind_status.stdout
+    assert "damaged until a backup heals" in blind_status.stdout
     (disk,) = found["touched"][0]["disks"]
     assert (disk["number"], disk["ranges"][0]["offset"]) == (0, 0)
     assert disk["bytes"] < SIZE
