@@ -24,6 +24,7 @@ from adapters.clock import SystemClock
 from adapters.locks import FileMachineLocks
 from benchmarks.images import cache_folder
 from benchmarks.measuring import Measured, Step, measure
+from benchmarks.report import write_between_markers
 from benchmarks.this_machine import describe, version_line
 from benchmarks.trial_repository import TrialRepository
 from domain.content.chunking import ChunkingParameters
@@ -39,6 +40,7 @@ CHUNK_BYTES = 4096
 STRETCH_BYTES = 4 << 20
 CHUNKING = ChunkingParameters(chunk_bytes_min=CHUNK_BYTES, chunk_bytes_average=8192, chunk_bytes_max=8192)
 _PROJECT = Path(__file__).resolve().parents[1]
+_DOCS = _PROJECT / "docs" / "benchmarks.md"
 
 
 def main() -> None:
@@ -46,13 +48,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chunks", type=int, default=1_000_000, help="chunks of 4 KiB in the larger image")
     parser.add_argument("--folder", type=Path, help="where to work; a cache folder when not given")
+    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/benchmarks.md")
     parser.add_argument("--prune", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.prune:
         _prune(chosen.prune)
         return
     with tempfile.TemporaryDirectory(prefix="prune.", dir=chosen.folder or cache_folder()) as folder:
-        print(_report(Path(folder), chosen.chunks))
+        text = _report(Path(folder), chosen.chunks)
+    print(text)
+    if chosen.write_docs:
+        write_between_markers(_DOCS, "prune", text)
 
 
 def _report(work: Path, chunks: int) -> str:

@@ -98,7 +98,7 @@ def _tell(session: Session, summary: ScrubSummary, touched: tuple[TouchedPoint, 
     if summary.packs_unnamed:
         rows.append(("unnamed", f"{summary.packs_unnamed} packs that no event names; the next prune takes them over"))
     damaged = len(summary.open_damage)
-    headline = f"{damaged} packs are damaged." if damaged else "What was read is as it was written."
+    headline = f"{_are_damaged(damaged)}." if damaged else "What was read is as it was written."
     session.out.print(Text(headline, style="bold"))
     for label, value in rows:
         session.out.print(Text(f"  {label:<13} {value}"), soft_wrap=True)
@@ -118,6 +118,14 @@ def _left(summary: ScrubSummary) -> str:
     return f"{summary.packs_left} packs, {human_size(summary.left_bytes)}: {scrubs} like this one"
 
 
+def _are_damaged(packs: int) -> str:
+    return "1 pack is damaged" if packs == 1 else f"{packs} packs are damaged"
+
+
+def _points(count: int) -> str:
+    return "1 restore point" if count == 1 else f"{count} restore points"
+
+
 def _sentence(found: FoundDamage) -> str:
     state = "missing" if found.damage.missing else "damaged"
     end = " Everything of it that was lost is healed; it waits for a prune." if found.waits_for_prune else ""
@@ -132,8 +140,7 @@ def _complain(summary: ScrubSummary, touched: tuple[TouchedPoint, ...], *, has_k
     if not has_key:
         step = "`atesta scrub --keyed --damaged` names the restore points that it touches. " + step
     raise DamagedDataError(
-        f"{len(summary.open_damage)} packs are damaged"
-        + (f", which touches {len(touched)} restore points." if has_key else "."),
+        _are_damaged(len(summary.open_damage)) + (f", which touches {_points(len(touched))}." if has_key else "."),
         where=f"pack {summary.open_damage[0].pack_id.hex()}",
         next_step=step,
     )

@@ -78,7 +78,8 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         for run_ in running:
             out.print(Text(f"Running or interrupted: {cleaned(run_.machine_name)}, {human_age(run_.started_at, now)}"))
         if damaged:
-            out.print(Text(f"{damaged} chunks are damaged until a backup heals them.", style="bold red"))
+            are = "1 chunk is" if damaged == 1 else f"{damaged} chunks are"
+            out.print(Text(f"{are} damaged until a backup heals what it sees again.", style="bold red"))
             if vault is None:
                 out.print("  `atesta scrub --keyed --damaged` names the restore points that this touches.")
             else:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from blake3 import blake3
@@ -10,10 +11,13 @@ from adapters.eventstore.rebuild import ProjectionName, equals_replay
 from domain.content.packs import PackKind
 from domain.errors import BusyError, DamagedDataError, EnvironmentTroubleError
 from domain.events.backup import ChunksHealed
+from domain.events.recovery import PackAdopted
 from domain.events.scrub import DamageFound, PackFoundWhole, PacksScrubbed, ScrubCompleted, ScrubFailed, ScrubStarted
 from domain.model.extents import Extent
+from domain.model.machines import ConfigurationFile
 from domain.workflows import pack_writing, scrub_run
 from domain.workflows.chunk_reading import ChunkReader, load_layout
+from domain.workflows.pack_writing import NewChunk, PackWriter, WrittenPack
 from domain.workflows.scrub_budget import ScrubLimits
 from domain.workflows.touched import damaged_ranges
 from tests.doubles.frozen_disks import whole_disk
@@ -415,3 +419,56 @@ def _killed_scrub(repository: OpenRepository) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repository.log, "append", append)
         workflow.scrub(ALL)
+
+
+def test_what_was_wrong_when_it_was_written_is_found_with_the_key_and_not_denied_without(
+    repository: OpenRepository,
+) -> None:
+    """Bad memory between hashing and sealing: the pack has its name, a chunk in it has not its id."""
+    written: list[WrittenPack] = []
+    writer = PackWriter(repository.vault, PackKind.DATA, written.append)
+    right, wrong = repository.vault.keys.chunk_id(b"right"), repository.vault.keys.chunk_id(b"wrong")
+    writer.write([NewChunk(right, b"right"), NewChunk(wrong, b"wr0ng")])
+    writer.finish()
+    _record(repository, written[0])
+
+    blind = repository.scrubber(with_key=False).scrub(ALL)
+    seeing = repository.scrubber().scrub(ALL, keyed=True)
+    blind_again = repository.scrubber(with_key=False).scrub(ALL)
+
+    assert blind.damaged == []
+    assert [(one.pack_id, one.damage.chunk_ids) for one in seeing.damaged] == [(written[0].pack_id, wrong)]
+    assert blind_again.whole_again == []
+    assert repository.index.damaged([right, wrong]) == {wrong}
+
+
+def test_a_configuration_file_that_is_lost_is_named(tmp_path: Path) -> None:
+    file = ConfigurationFile(name="web.vmcx", content=b"settings")
+    with opened(tmp_path / "one") as repository:
+        source = ScriptedSource([whole_disk(bytes(4096), disk_id="zero")], files=[file])
+        repository.workflow().back_up(source, source.machine)
+        (pack,) = packs(repository, PackKind.MAP)
+        path_of(repository, pack).unlink()
+        repository.scrubber().scrub(ALL)
+
+        (touched,) = repository.touched()
+
+        assert touched.files == ("web.vmcx",)
+        assert [disk.extents for disk in touched.disks] == [(Extent(0, 4096),)]
+
+
+def _record(repository: OpenRepository, pack: WrittenPack) -> None:
+    repository.log.append(
+        [
+            PackAdopted(
+                originator_id=uuid4(),
+                originator_version=1,
+                at=repository.clock.now(),
+                pack_id=pack.pack_id,
+                pack_bytes=pack.pack_bytes,
+                pack_kind=pack.kind,
+                chunk_count=pack.table.chunk_count,
+                table=pack.table.encoded(),
+            )
+        ]
+    )
