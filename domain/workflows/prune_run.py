@@ -31,7 +31,8 @@ from domain.workflows.repacking import Repacker
 from domain.workflows.vault import Vault
 
 RECLAIM_AFTER_BYTES = 256 << 20
-"""So much may be retired before what can go is deleted: it bounds the room that a prune needs."""
+"""So much may be retired before what can go is deleted: it bounds the room that a prune needs. While a running backup
+keeps everything, looking again and again is of no use, so the distance doubles."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +90,7 @@ class PruneRun:
         self._marks = survey.marking.marks
         self._needed_when_planned = self._marks.live_chunks.copy()
         self._retired_bytes = 0
+        self._reclaim_after_bytes = RECLAIM_AFTER_BYTES
         self.summary = PruneSummary(
             plan=survey.plan, points=survey.points, missing_chunks=survey.marking.missing_chunks
         )
@@ -138,7 +140,7 @@ class PruneRun:
             except DamagedDataError as error:
                 self.summary.damaged.append(str(error))
                 self._progress.say(f"A pack cannot be rewritten and stays as it is: {error}")
-            if self._retired_bytes >= RECLAIM_AFTER_BYTES:
+            if self._retired_bytes >= self._reclaim_after_bytes:
                 self._reclaim()
         repacker.finish()
 
@@ -156,6 +158,7 @@ class PruneRun:
         oldest_run = self._live.oldest_run()
         self._index.catch_up()
         self._survey.marking.mark(self._live.unseen())
+        deleted_before = self.summary.packs_deleted
         self._retired_bytes = self.summary.packs_waiting = self.summary.waiting_bytes = 0
         for pack in self._index.retired_packs():
             if self._is_needed(pack):
@@ -165,6 +168,8 @@ class PruneRun:
                 self.summary.waiting_bytes += pack.pack_bytes
             else:
                 self._delete(pack)
+        if self.summary.packs_deleted == deleted_before:
+            self._reclaim_after_bytes *= 2
 
     def _is_needed(self, pack: IndexedPack) -> bool:
         """Whether a point that was committed since the plan refers to a chunk that nothing needed then."""
