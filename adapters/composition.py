@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from adapters.checking import Checked, checked_files, keep_copy_of_description
 from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
 from adapters.disks.disk_files import DiskFiles
@@ -25,14 +26,18 @@ from adapters.locks import FileMachineLocks
 from adapters.mail.folder_transport import FolderTransport
 from adapters.mail.outbox import FolderOutbox
 from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
+from adapters.metrics_file import write_metrics
 from adapters.reading.tesseract import TesseractReader
 from adapters.restore_folder import RestoredFolder, restore_to_folder
+from adapters.run_turn import RunTurn
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
+from domain.model.condition import Condition, SpaceCondition
+from domain.model.metrics import metrics_of
 from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
 from domain.ports.disks import DiskImageWriter, ImageFormat
@@ -41,11 +46,14 @@ from domain.ports.progress import Progress
 from domain.workflows.backup import BackupWorkflow
 from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.looking import condition_of
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.point_use import point_in_use
 from domain.workflows.prune import PruneWorkflow
 from domain.workflows.report_delivery import deliver_reports
 from domain.workflows.retention import RetentionWorkflow
+from domain.workflows.scrub import ScrubWorkflow
+from domain.workflows.touched import TouchedPoint, touched_points
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
@@ -120,6 +128,7 @@ class Atesta:
         )
         try:
             SQLiteEventLog(self._events_path).append([created])
+            keep_copy_of_description(self.store, self.configuration.state_folder)
         except BaseException:
             self.store.remove_document(DOCUMENT)
             raise
@@ -208,12 +217,34 @@ class Atesta:
             vault=vault,
             log=self.log,
             index=self.index,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             clock=self.clock,
             progress=progress,
             new_id=uuid4,
             policy=PrunePolicy(repack_below_percent=below if repack_below_percent is None else repack_below_percent),
         )
+
+    def scrub_workflow(self, vault: Vault | None, progress: Progress) -> ScrubWorkflow:
+        """What rereads the store; without a vault it can only compare packs with their names."""
+        return ScrubWorkflow(
+            store=self.store,
+            vault=vault,
+            log=self.log,
+            index=self.index,
+            locks=self.locks,
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+        )
+
+    def touched_points(self, vault: Vault) -> tuple[TouchedPoint, ...]:
+        """The restore points that damage touches."""
+        self.catalog.catch_up()
+        return tuple(touched_points(self.reader(vault), self.index, self.catalog.points()))
+
+    def check(self) -> Iterator[Checked]:
+        """Check the files of the repository, the packs aside."""
+        return checked_files(self.store, self._events_path, self._catalog_path, self._index_path)
 
     def _open_verifications(self) -> Sequence[UUID]:
         self.catalog.catch_up()
@@ -273,6 +304,32 @@ class Atesta:
         """Where mails go, in words."""
         mail = self.configuration.content.mail
         return str(self.configuration.path(mail.folder)) if mail.transport == "folder" else mail.smtp.host
+
+    @property
+    def run_turn(self) -> RunTurn:
+        """What keeps two runs from overlapping."""
+        return RunTurn(self.locks, self._state("run.json"), self.clock)
+
+    def condition(self) -> Condition:
+        """How the repository is now."""
+        return condition_of(
+            self.catalog, self.index, self.outbox, self._space(), self._events_unshipped(), self.clock.now()
+        )
+
+    def write_metrics(self, path: Path) -> None:
+        """Replace the file for Prometheus."""
+        write_metrics(path, metrics_of(self.condition()))
+
+    def _space(self) -> SpaceCondition | None:
+        try:
+            found = os.statvfs(self.configuration.repository_folder)
+        except OSError:
+            return None
+        return SpaceCondition(free_bytes=found.f_bavail * found.f_frsize, size_bytes=found.f_blocks * found.f_frsize)
+
+    def _events_unshipped(self) -> int | None:
+        """None: the log is not shipped."""
+        return None
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names."""

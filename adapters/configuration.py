@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from adapters.schedule_configuration import HealthSection, MetricsSection, ScheduleSection
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.model.retention import RetentionPolicy
 from domain.ports.mail import checked_mailbox
@@ -56,6 +57,15 @@ class PruneSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """When a pack is worth rewriting."""
 
     repack_below_percent: Annotated[float, msgspec.Meta(ge=0, le=100)] = 70
+
+
+class ScrubSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much one scrub rereads, and how fast."""
+
+    keyed: bool = False
+    bytes: str | None = None
+    minutes: Annotated[float, msgspec.Meta(gt=0, le=10080)] | None = None
+    rate: str | None = None
 
 
 class LabSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,9 +163,13 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sources: SourcesSection = SourcesSection()
     backup: BackupSection = BackupSection()
     prune: PruneSection = PruneSection()
+    scrub: ScrubSection = ScrubSection()
     lab: LabSection = LabSection()
     mail: MailSection = MailSection()
     retention: RetentionSection = RetentionSection()
+    schedule: ScheduleSection = ScheduleSection()
+    health: HealthSection = HealthSection()
+    metrics: MetricsSection = MetricsSection()
 
 
 class LoadedConfiguration(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +239,8 @@ def load_configuration(path: Path) -> LoadedConfiguration:
         parse_size(content.lab.memory)
         content.retention.policies()
         content.retention.zone()
+        parse_size(content.scrub.bytes or "1")
+        parse_rate(content.scrub.rate or "1")
         for address in (content.mail.sender, *content.mail.recipients):
             checked_mailbox(address)
     except (msgspec.MsgspecError, ValueError) as error:
@@ -232,6 +248,14 @@ def load_configuration(path: Path) -> LoadedConfiguration:
             f"The configuration is wrong: {error}.", where=str(path), next_step="Correct it; docs/configuration.md."
         ) from error
     return LoadedConfiguration(content=content, base=path.resolve().parent)
+
+
+def parse_rate(text: str) -> int:
+    """Bytes a second in a rate such as ``100MiB/s`` or ``100 MiB``. Raises ValueError."""
+    rate = parse_size(text.strip().removesuffix("/s"))
+    if not rate:
+        raise ValueError(f"{text!r} is no rate; write one like 100MiB/s")
+    return rate
 
 
 def parse_size(text: str) -> int:
@@ -287,6 +311,15 @@ verify = true
 # match = "sql*"
 # within = "30 d"
 # yearly = 10
+
+# What `atesta run` does when a timer starts it; "never" leaves it to a person.
+[schedule]
+backup = "every 24 h"
+# The oldest restore points without a verdict are booted first.
+verify = "every 24 h"
+# expire = "every 24 h"
+# prune = "weekly on sun at 06:00"
+# scrub = "weekly on sat at 06:00"
 
 [lab]
 memory = "1 GiB"

@@ -13,17 +13,23 @@ from rich.console import Console
 
 from adapters.cli import (
     backup,
+    check,
     events,
     expire,
+    health,
+    history,
     hold,
     init,
     machines,
+    metrics,
     outbox,
     points,
     prune,
     rebuild,
     release,
     restore,
+    run,
+    scrub,
     status,
     verify,
 )
@@ -33,7 +39,8 @@ from adapters.configuration import ENVIRONMENT_VARIABLE
 _EPILOG = (
     "Exit codes: 0 done; 1 unexpected fault; 2 wrong usage; 3 bad input or configuration; 4 damaged data; "
     "5 trouble with this machine (disk full, permission, missing program); 6 busy, try again; 7 wrong key; "
-    "8 a verification did not end with BOOTED; 9 some of several machines failed; 130 interrupted."
+    "8 a verification did not end with BOOTED; 9 some of several machines or jobs failed; 130 interrupted. "
+    "`atesta health` uses 0 to 3 as monitoring programs do."
 )
 
 app = typer.Typer(
@@ -72,6 +79,7 @@ def common(
 for command in (
     init,
     machines,
+    run,
     backup,
     points,
     restore,
@@ -80,8 +88,13 @@ for command in (
     release,
     expire,
     prune,
+    scrub,
+    check,
+    history,
     events,
     status,
+    health,
+    metrics,
     outbox,
     rebuild,
 ):

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from adapters.cli.passphrase import existing_passphrase
+from adapters.cli.passphrase import existing_passphrase, given_passphrase
 from adapters.cli.presentation import cleaned, print_error
 from adapters.composition import Atesta
 from adapters.configuration import find_configuration, load_configuration
@@ -63,6 +63,12 @@ class Session:
         for pattern in patterns_without_machine(machines, atesta.configuration.content.backup.keep_swap_of):
             self.err.print(Text(f"[backup] keep_swap_of names no machine: {cleaned(repr(pattern))}."))
         return machines
+
+    def vault_without_asking(self, atesta: Atesta) -> Vault | None:
+        """The opened repository when its passphrase is at hand, else None: nobody is asked."""
+        file = atesta.configuration.content.repository.passphrase_file
+        secret = given_passphrase(atesta.configuration.path(file) if file else None)
+        return atesta.open_vault(secret) if secret else None
 
 
 @contextmanager

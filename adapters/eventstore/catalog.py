@@ -10,9 +10,11 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from adapters.eventstore.catalog_fold import catalog_schema, decoded
+from adapters.eventstore.activity_rows import ActivityRows
+from adapters.eventstore.catalog_fold import catalog_schema
 from adapters.eventstore.patience import Patience
 from adapters.eventstore.projection_file import REBUILD_STEP, ProjectionFile
+from adapters.eventstore.row_values import decoded
 from adapters.eventstore.verification_entry import VerificationEntry
 from domain.errors import DamagedDataError
 from domain.events.backup import BackupCompleted
@@ -40,7 +42,7 @@ SELECT (SELECT COUNT(*) FROM machine) AS machines, (SELECT COUNT(*) FROM point W
 """
 
 
-class SQLiteCatalog:
+class SQLiteCatalog(ActivityRows):
     """The catalog in the file ``path``, created when missing. Safe from several threads and processes."""
 
     def __init__(self, path: Path, log: EventLog, *, patience: Patience | None = None, draft: bool = False) -> None:

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from uuid import UUID
 
-import msgspec
 from eventsourcing.sqlite import SQLiteCursor
 
+from adapters.eventstore.activity_fold import ACTIVITY_ROWS, ACTIVITY_TABLES, fold_activity
 from adapters.eventstore.projection_file import ProjectionSchema
+from adapters.eventstore.row_values import decoded, encoded
 from adapters.eventstore.verification_entry import MailState, VerificationEntry
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
@@ -65,6 +66,7 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS verification_of_machine ON verification (machine_id, number)",
     "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY, state INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    *ACTIVITY_TABLES,
 )
 _CANONICAL_ROWS = (
     ("machine", "SELECT * FROM machine ORDER BY machine_id"),
@@ -73,6 +75,7 @@ _CANONICAL_ROWS = (
     ("verification", "SELECT * FROM verification ORDER BY number"),
     ("pack", "SELECT * FROM pack ORDER BY pack_id"),
     ("total", "SELECT * FROM total ORDER BY name"),
+    *ACTIVITY_ROWS,
 )
 _UPSERT_MACHINE = """
 INSERT INTO machine VALUES (?, ?, ?, ?) ON CONFLICT (machine_id)
@@ -83,8 +86,6 @@ _UPDATE_RUN = "UPDATE run SET state = ?, value = ?, completed = ? WHERE backup_i
 
 _RETIRED, _GONE = 1, 2
 
-_ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
-ValueT = TypeVar("ValueT")
 _Rule = Callable[[sqlite3.Cursor, int, Any], None]
 
 
@@ -93,7 +94,7 @@ def catalog_schema() -> ProjectionSchema:
     return ProjectionSchema(
         name="catalog",
         application_id=0x41544341,
-        format_version=2,
+        format_version=3,
         tables=_TABLES,
         topics=(),
         fold=_fold,
@@ -103,22 +104,13 @@ def catalog_schema() -> ProjectionSchema:
     )
 
 
-def encoded(value: object) -> bytes:
-    """A value as a blob."""
-    return _ENCODER.encode(value)
-
-
-def decoded(data: bytes, kind: type[ValueT]) -> ValueT:
-    """A value from its blob. Raises msgspec.MsgspecError."""
-    return msgspec.msgpack.decode(data, type=kind)
-
-
 def _fold(cursor: SQLiteCursor, events: Sequence[NumberedEvent]) -> None:
     rows = cursor.sqlite_cursor
     for numbered in events:
         rule = _RULES.get(type(numbered.event))
         if rule is not None:
             rule(rows, numbered.number, numbered.event)
+        fold_activity(rows, numbered)
     of_stream = Counter(numbered.event.originator_id.bytes for numbered in events)
     rows.executemany(
         "UPDATE run SET events_seen = events_seen + ? WHERE backup_id = ?",

@@ -12,17 +12,27 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 from eventsourcing.sqlite import SQLiteCursor
 
-from adapters.eventstore.chunk_index_fold import CANONICAL_ROWS, RULES, TABLES, any_retired, fold
+from adapters.eventstore.chunk_index_fold import (
+    CANONICAL_ROWS,
+    RULES,
+    TABLES,
+    any_retired,
+    fold,
+    naming_event,
+    table_of,
+)
+from adapters.eventstore.damage_fold import any_damaged
 from adapters.eventstore.patience import Patience
 from adapters.eventstore.projection_file import REBUILD_STEP, ProjectionFile, ProjectionSchema
 from domain.content.packs import CHUNK_ID_BYTES
 from domain.errors import DamagedDataError
-from domain.ports.chunk_index import ChunkPlace, IndexedPack
+from domain.ports.chunk_index import ChunkPlace, DamagedPack, IndexedPack, RecordedPack
 from domain.ports.event_log import EventLog
 
 _LOOKUP_IDS_MAX = 4096
@@ -33,13 +43,38 @@ WITH RECURSIVE asked(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM asked WHERE i
 SELECT asked.i, chunk.pack, chunk.ordinal
 FROM asked CROSS JOIN chunk ON chunk.id = substr(?1, asked.i * ?3 + 1, ?3)
 """
-_FIND_KNOWN = _FIND + "WHERE NOT EXISTS (SELECT 1 FROM retired WHERE retired.pack = chunk.pack)"  # noqa: S608 - constant
+_FIND_KNOWN = f"""{_FIND}
+WHERE NOT EXISTS (SELECT 1 FROM retired WHERE retired.pack = chunk.pack)
+AND NOT EXISTS (SELECT 1 FROM damaged WHERE damaged.id = chunk.id)
+"""  # noqa: S608 - constant
+_FIND_DAMAGED = """
+WITH RECURSIVE asked(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM asked WHERE i + 1 < ?2)
+SELECT asked.i FROM asked CROSS JOIN damaged ON damaged.id = substr(?1, asked.i * ?3 + 1, ?3)
+"""
 _FIND_PACKS = "SELECT number, pack_id FROM pack WHERE number IN (SELECT value FROM json_each(?))"
 _HAS_PACK = "SELECT 1 FROM pack WHERE pack_id = ?1 UNION ALL SELECT 1 FROM gone WHERE pack_id = ?1"
 _PACKS = """
 SELECT number, pack_id, kind, bytes, chunks, plain_bytes, COALESCE(retired.at, 0)
 FROM pack LEFT JOIN retired ON retired.pack = pack.number
 WHERE number > ?1 AND (retired.pack IS NOT NULL OR NOT ?2) ORDER BY number LIMIT ?3
+"""
+_PACKS_TO_SCRUB = """
+SELECT number, pack_id, kind, bytes, chunks, plain_bytes, 0
+FROM pack LEFT JOIN scrubbed ON scrubbed.pack = pack.number
+WHERE COALESCE(scrubbed.at, 0) < ?1 AND number <= ?1 AND number NOT IN (SELECT pack FROM retired)
+AND (NOT ?2 OR number IN (SELECT pack FROM damaged_pack))
+ORDER BY COALESCE(scrubbed.at, 0), number LIMIT ?3
+"""
+_LEFT_TO_SCRUB = """
+SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM pack LEFT JOIN scrubbed ON scrubbed.pack = pack.number
+WHERE COALESCE(scrubbed.at, 0) < ?1 AND number <= ?1 AND number NOT IN (SELECT pack FROM retired)
+AND (NOT ?2 OR number IN (SELECT pack FROM damaged_pack))
+"""
+_DAMAGED_PACKS = """
+SELECT damaged_pack.pack, pack_id, damaged_pack.missing, damaged_pack.what,
+    (SELECT COUNT(*) FROM damaged WHERE damaged.pack = damaged_pack.pack)
+FROM damaged_pack JOIN pack ON pack.number = damaged_pack.pack
+WHERE damaged_pack.pack NOT IN (SELECT pack FROM retired) ORDER BY damaged_pack.pack
 """
 
 
@@ -48,6 +83,7 @@ class SQLiteChunkIndex:
 
     def __init__(self, path: Path, log: EventLog, *, patience: Patience | None = None, draft: bool = False) -> None:
         self.file = ProjectionFile(chunk_index_schema(log), path, log, patience=patience, draft=draft)
+        self._log = log
 
     def __enter__(self) -> Self:
         return self
@@ -64,11 +100,12 @@ class SQLiteChunkIndex:
         self.file.catch_up()
 
     def known(self, chunk_ids: Sequence[bytes]) -> set[bytes]:
-        """Those of ``chunk_ids`` that are stored in packs that are offered."""
+        """Those of ``chunk_ids`` that are stored undamaged in packs that are offered."""
         found: set[bytes] = set()
         for batch in _batches(chunk_ids):
             with self.file.reading() as cursor:
-                query = _FIND_KNOWN if any_retired(cursor.sqlite_cursor) else _FIND
+                rows = cursor.sqlite_cursor
+                query = _FIND_KNOWN if any_retired(rows) or any_damaged(rows) else _FIND
                 found.update(batch[row[0]] for row in _rows_of(cursor, b"".join(batch), query))
         return found
 
@@ -117,21 +154,72 @@ class SQLiteChunkIndex:
             found += portion
         return found
 
+    def recorded(self, pack_id: bytes) -> RecordedPack | None:
+        """What the history says about a pack that is not deleted, from the event that named it."""
+        with self.file.reading() as cursor:
+            found = cursor.sqlite_cursor.execute("SELECT number FROM pack WHERE pack_id = ?", (pack_id,)).fetchone()
+        if found is None:
+            return None
+        event = naming_event(self._log, found[0])
+        if event.pack_id != pack_id:
+            raise DamagedDataError("The chunk index is not that of this event store.", next_step=REBUILD_STEP)
+        return RecordedPack(kind=event.pack_kind, pack_bytes=event.pack_bytes, table=table_of(found[0], event))
+
+    def damaged(self, chunk_ids: Sequence[bytes]) -> set[bytes]:
+        """Those of ``chunk_ids`` that are damaged where they are stored."""
+        found: set[bytes] = set()
+        with self.file.reading() as cursor:
+            if not any_damaged(cursor.sqlite_cursor):
+                return found
+        for batch in _batches(chunk_ids):
+            with self.file.reading() as cursor:
+                found.update(batch[row[0]] for row in _rows_of(cursor, b"".join(batch), _FIND_DAMAGED))
+        return found
+
+    def damaged_count(self) -> int:
+        """How many chunks are damaged."""
+        return int(self._figures("SELECT COUNT(*) FROM damaged")[0])
+
+    def damaged_packs(self) -> Sequence[DamagedPack]:
+        """The packs that a scrub found damaged or missing, the oldest first."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute(_DAMAGED_PACKS).fetchall()
+        return [
+            DamagedPack(number=row[0], pack_id=row[1], missing=bool(row[2]), what=row[3], damaged_chunks=row[4])
+            for row in rows
+        ]
+
+    def damaged_in(self, pack: int) -> list[bytes]:
+        """The damaged chunks that have their place in the pack of this number."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute("SELECT id FROM damaged WHERE pack = ? ORDER BY id", (pack,))
+            return [row[0] for row in rows]
+
+    def packs_to_scrub(self, before: int, limit: int, *, only_damaged: bool = False) -> Sequence[IndexedPack]:
+        """The packs that were read last before the event ``before``, those that never were first, then the oldest."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute(_PACKS_TO_SCRUB, (before, only_damaged, limit)).fetchall()
+        return [_indexed_pack(row) for row in rows]
+
+    def left_to_scrub(self, before: int, *, only_damaged: bool = False) -> tuple[int, int]:
+        """How many packs ``packs_to_scrub`` would give without a limit, and their bytes."""
+        packs, size = self._figures(_LEFT_TO_SCRUB, before, only_damaged)
+        return int(packs), int(size)
+
+    def open_scrubs(self) -> Sequence[UUID]:
+        """The scrubs whose end is not recorded."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute("SELECT scrub_id FROM open_scrub ORDER BY scrub_id")
+            return [UUID(bytes=row[0]) for row in rows]
+
+    def _figures(self, query: str, *params: object) -> Any:
+        with self.file.reading() as cursor:
+            return cursor.sqlite_cursor.execute(query, params).fetchone()
+
     def _packs_after(self, number: int, *, retired_only: bool) -> list[IndexedPack]:
         with self.file.reading() as cursor:
             rows = cursor.sqlite_cursor.execute(_PACKS, (number, retired_only, _PACKS_PORTION)).fetchall()
-        return [
-            IndexedPack(
-                number=row[0],
-                pack_id=row[1],
-                kind=row[2],
-                pack_bytes=row[3],
-                chunks=row[4],
-                plain_bytes=row[5],
-                retired_at=row[6],
-            )
-            for row in rows
-        ]
+        return [_indexed_pack(row) for row in rows]
 
 
 def chunk_index_schema(log: EventLog) -> ProjectionSchema:
@@ -139,13 +227,25 @@ def chunk_index_schema(log: EventLog) -> ProjectionSchema:
     return ProjectionSchema(
         name="chunk index",
         application_id=0x41544349,
-        format_version=2,
+        format_version=3,
         tables=TABLES,
         topics=tuple(event_class.TOPIC for event_class in RULES),
         fold=partial(fold, log),
         pragmas=("cache_size=-65536", "wal_autocheckpoint=4000", "temp_store=MEMORY"),
         portion_events=128,
         canonical_rows=CANONICAL_ROWS,
+    )
+
+
+def _indexed_pack(row: Any) -> IndexedPack:
+    return IndexedPack(
+        number=row[0],
+        pack_id=row[1],
+        kind=row[2],
+        pack_bytes=row[3],
+        chunks=row[4],
+        plain_bytes=row[5],
+        retired_at=row[6],
     )
 
 

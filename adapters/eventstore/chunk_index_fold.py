@@ -14,12 +14,32 @@ from typing import Any
 import numpy as np
 from eventsourcing.sqlite import SQLiteCursor
 
+from adapters.eventstore.damage_fold import (
+    DAMAGE_ROWS,
+    DAMAGE_TABLES,
+    any_damaged,
+    chunks_stored_anew,
+    damage_found,
+    forget_pack,
+    pack_found_whole,
+    packs_scrubbed,
+    scrub_ended,
+    scrub_started,
+)
 from domain.content.packs import PackTable
 from domain.errors import DamagedDataError
 from domain.events.backup import ChunksWritten
 from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
 from domain.events.recovery import PackAdopted
+from domain.events.scrub import (
+    DamageFound,
+    PackFoundWhole,
+    PacksScrubbed,
+    ScrubCompleted,
+    ScrubFailed,
+    ScrubStarted,
+)
 from domain.ports.event_log import EventLog, NumberedEvent
 
 TABLES = (
@@ -36,6 +56,7 @@ TABLES = (
     """,
     "CREATE TABLE IF NOT EXISTS retired (pack INTEGER PRIMARY KEY, at INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS gone (pack_id BLOB PRIMARY KEY) WITHOUT ROWID",
+    *DAMAGE_TABLES,
 )
 CANONICAL_ROWS = (
     ("pack", "SELECT pack_id, kind, bytes, chunks, plain_bytes FROM pack ORDER BY pack_id"),
@@ -48,12 +69,14 @@ CANONICAL_ROWS = (
     ),
     ("retired", "SELECT pack_id, at FROM retired JOIN pack ON pack.number = retired.pack ORDER BY pack_id"),
     ("gone", "SELECT pack_id FROM gone ORDER BY pack_id"),
+    *DAMAGE_ROWS,
 )
 _WAITING_ROWS_MAX = 1 << 18
 _PLACE_FIRST = "INSERT OR IGNORE INTO chunk VALUES (?, ?, ?)"
 _PLACE = """
 INSERT INTO chunk VALUES (?, ?, ?) ON CONFLICT (id)
-DO UPDATE SET pack = excluded.pack, ordinal = excluded.ordinal WHERE chunk.pack IN (SELECT pack FROM retired)
+DO UPDATE SET pack = excluded.pack, ordinal = excluded.ordinal
+WHERE chunk.pack IN (SELECT pack FROM retired) OR chunk.id IN (SELECT id FROM damaged)
 """
 _MOVE = """
 INSERT INTO chunk VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET pack = excluded.pack, ordinal = excluded.ordinal
@@ -107,10 +130,7 @@ class IndexFolding:
 
     def chunk_ids_of(self, number: int) -> list[bytes]:
         """The chunks of a pack, from the event that named it."""
-        numbered = next(self._log.events_after(number - 1), None)
-        if numbered is None or numbered.number != number or not isinstance(numbered.event, PackNaming):
-            raise DamagedDataError("The event that names a pack is not where it was.", where=f"event {number}")
-        table = table_of(number, numbered.event)
+        table = table_of(number, naming_event(self._log, number))
         return [table.chunk_id(ordinal) for ordinal in range(table.chunk_count)]
 
 
@@ -125,6 +145,14 @@ def fold(log: EventLog, cursor: SQLiteCursor, events: Sequence[NumberedEvent]) -
 def any_retired(rows: sqlite3.Cursor) -> bool:
     """Whether a pack is retired and not deleted."""
     return rows.execute("SELECT 1 FROM retired LIMIT 1").fetchone() is not None
+
+
+def naming_event(log: EventLog, number: int) -> PackNaming:
+    """The event ``number``, which named a pack. Raises DamagedDataError when it is another one."""
+    numbered = next(log.events_after(number - 1), None)
+    if numbered is None or numbered.number != number or not isinstance(numbered.event, PackNaming):
+        raise DamagedDataError("The event that names a pack is not where it was.", where=f"event {number}")
+    return numbered.event
 
 
 def table_of(number: int, event: PackNaming) -> PackTable:
@@ -151,10 +179,13 @@ def _pack_adopted(folding: IndexFolding, number: int, event: PackAdopted) -> Non
 
 
 def _enter(folding: IndexFolding, number: int, event: PackNaming) -> None:
-    """The first place of a chunk stays, unless it is in a retired pack (asked only when there are any: it costs)."""
+    """The first place of a chunk stays, unless it is damaged or in a retired pack (asked only if any is: it costs)."""
     table = table_of(number, event)
     folding.insert_pack(number, event, table)
-    folding.execute_later(_PLACE if any_retired(folding.rows) else _PLACE_FIRST, _rows_of(table, number))
+    damaged = any_damaged(folding.rows)
+    folding.execute_later(_PLACE if damaged or any_retired(folding.rows) else _PLACE_FIRST, _rows_of(table, number))
+    if damaged:
+        chunks_stored_anew(folding, number, table.chunk_ids)
 
 
 def _chunks_repacked(folding: IndexFolding, number: int, event: ChunksRepacked) -> None:
@@ -163,7 +194,10 @@ def _chunks_repacked(folding: IndexFolding, number: int, event: ChunksRepacked) 
     known = folding.number_of(event.pack_id)
     if known is None:
         folding.insert_pack(number, event, table)
-    folding.execute_later(_MOVE, _rows_of(table, number if known is None else known))
+    place = number if known is None else known
+    folding.execute_later(_MOVE, _rows_of(table, place))
+    if any_damaged(folding.rows):
+        chunks_stored_anew(folding, place, table.chunk_ids)
 
 
 def _pack_retired(folding: IndexFolding, number: int, event: PackRetired) -> None:
@@ -187,6 +221,7 @@ def _pack_deleted(folding: IndexFolding, _number: int, event: PackDeleted) -> No
     pack = folding.number_of(event.pack_id)
     if pack is not None:
         folding.execute_later(_TAKE_OUT, [(chunk_id, pack) for chunk_id in folding.chunk_ids_of(pack)])
+        forget_pack(folding.rows, pack)
         folding.rows.execute("DELETE FROM retired WHERE pack = ?", (pack,))
         folding.rows.execute("DELETE FROM pack WHERE number = ?", (pack,))
     folding.rows.execute("INSERT OR IGNORE INTO gone VALUES (?)", (event.pack_id,))
@@ -203,4 +238,10 @@ RULES: dict[type[RecordedEvent], Callable[[IndexFolding, int, Any], None]] = {
     PackRetired: _pack_retired,
     PackReinstated: _pack_reinstated,
     PackDeleted: _pack_deleted,
+    PacksScrubbed: packs_scrubbed,
+    DamageFound: damage_found,
+    PackFoundWhole: pack_found_whole,
+    ScrubStarted: scrub_started,
+    ScrubCompleted: scrub_ended,
+    ScrubFailed: scrub_ended,
 }

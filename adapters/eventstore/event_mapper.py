@@ -19,6 +19,7 @@ import domain.events.recovery
 import domain.events.repository
 import domain.events.restore_point
 import domain.events.retention
+import domain.events.running
 import domain.events.scrub
 import domain.events.verification  # noqa: F401 - each import registers the names of its events
 from domain.errors import BadInputError, DamagedDataError

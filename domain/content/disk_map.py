@@ -55,6 +55,17 @@ def encode_leaf(pieces: Sequence[MappedPiece]) -> bytes:
     return _LEAF_HEAD.pack(_LEAF_TAG, 1, 0, len(pieces)) + lengths.tobytes() + ids
 
 
+def decode_any_leaf(data: bytes) -> list[MappedPiece]:
+    """The pieces of a leaf, whatever the length of its segment. Raises DamagedDataError."""
+    if len(data) < _LEAF_HEAD.size:
+        raise _damaged("a leaf is too short")
+    count = _LEAF_HEAD.unpack_from(data)[3]
+    if len(data) < _LEAF_HEAD.size + 4 * count:
+        raise _damaged("a leaf is cut short")
+    words = np.frombuffer(data, "<u4", count, _LEAF_HEAD.size)
+    return decode_leaf(data, int((words & np.uint32(_ZERO_FLAG - 1)).sum(dtype=np.int64)))
+
+
 def decode_leaf(data: bytes, segment_bytes: int) -> list[MappedPiece]:
     """The pieces of a leaf that covers ``segment_bytes``. Raises DamagedDataError."""
     if len(data) < _LEAF_HEAD.size:

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from domain.errors import DamagedDataError
-from domain.events import backup, machine, prune, recovery, repository, restore_point, retention, scrub, verification
+from domain.events import (
+    backup,
+    machine,
+    prune,
+    recovery,
+    repository,
+    restore_point,
+    retention,
+    running,
+    scrub,
+    verification,
+)
 from domain.events.recorded import RecordedEvent
 
 NEW = "new"
@@ -99,6 +110,14 @@ SCRUB_RUN: Transitions = MappingProxyType(
         **{("running", event): "running" for event in (scrub.PacksScrubbed, scrub.DamageFound, scrub.PackFoundWhole)},
         ("running", scrub.ScrubCompleted): "ended",
         ("running", scrub.ScrubFailed): "ended",
+    }
+)
+
+DUE_RUN: Transitions = MappingProxyType(
+    {
+        (NEW, running.DueRunStarted): "running",
+        ("running", running.DueJobEnded): "running",
+        ("running", running.DueRunEnded): "ended",
     }
 )
 

@@ -13,7 +13,8 @@ class PackUse:
     """How much of a pack is live. ``kind`` keeps data and maps apart; ``number`` orders packs by age.
 
     ``retired``: an earlier prune retired it. ``young``: a run that is going on, or began after the points were looked
-    at, may have written it. Sizes in bytes; plain ones are before compression.
+    at, may have written it. ``damaged``: a scrub found damage in it, and every live chunk of it can be read. Sizes in
+    bytes; plain ones are before compression.
     """
 
     number: int
@@ -26,6 +27,7 @@ class PackUse:
     live_plain_bytes: int
     retired: bool = False
     young: bool = False
+    damaged: bool = False
 
     @property
     def live_bytes(self) -> int:
@@ -84,14 +86,15 @@ class PrunePlan:
 def plan_prune(uses: Iterable[PackUse], policy: PrunePolicy) -> PrunePlan:
     """Decide about every pack.
 
-    A pack without a live chunk is retired; one whose live share is too small, or that is one of many small ones, is
-    rewritten; a young pack is never touched.
+    A pack without a live chunk is retired; one whose live share is too small, that is one of many small ones, or whose
+    damage concerns nobody any more, is rewritten; a young pack is never touched.
     """
     every = sorted(uses, key=lambda use: use.number)
     open_packs = [use for use in every if not use.retired and not use.young]
     used = [use for use in open_packs if use.live_chunks]
     thin = [use for use in used if use.live_bytes * PERCENT < policy.repack_below_percent * use.pack_bytes]
-    repack = sorted({*thin, *_mergeable(used, policy)}, key=lambda use: use.number)
+    damaged = [use for use in used if use.damaged]
+    repack = sorted({*thin, *damaged, *_mergeable(used, policy)}, key=lambda use: use.number)
     retire = [use for use in open_packs if not use.live_chunks]
     delete = [use for use in every if use.retired and not use.live_chunks]
     rewritten = sum(use.live_bytes for use in repack)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from domain.events.restore_point import StoredDisk, StoredFile
+from domain.model.activity import Activity, ActivityKind, ActivityState
+from domain.model.due import LastRuns, Subject
 from domain.model.machines import Machine
 from domain.model.protection import Consistency
 from domain.model.verdicts import Grade, VerdictWord
@@ -105,3 +107,24 @@ class Catalog(Protocol):
 
     def figures(self) -> RepositoryFigures:
         """The sums."""
+
+    def activities(
+        self,
+        *,
+        kind: ActivityKind | None = None,
+        state: ActivityState | None = None,
+        machine_id: str | None = None,
+        since: datetime | None = None,
+        failed_only: bool = False,
+        limit: int = 50,
+    ) -> Sequence[Activity]:
+        """The latest activities, newest first, by the order in which they were recorded.
+
+        ``failed_only`` leaves those that failed, and verifications that did not see the point boot.
+        """
+
+    def latest_completed(self, kind: ActivityKind) -> Mapping[str, Activity]:
+        """The latest completed activity of this kind for each machine id."""
+
+    def last_runs(self) -> Mapping[Subject, LastRuns]:
+        """When each kind of work was done last, and failed since; backups machine by machine."""

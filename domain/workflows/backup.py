@@ -25,19 +25,16 @@ from domain.ports.progress import Progress
 from domain.ports.source import MachineSource
 from domain.workflows.adoption import adopt_orphan_packs
 from domain.workflows.backup_run import FULL, INCREMENTAL, BackupRun, BackupSettings, BackupSummary, BackupTools
-from domain.workflows.disk_planning import DamagedRanges
+from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.event_stream import EventStream
 from domain.workflows.machine_history import record_machine
+from domain.workflows.touched import damaged_ranges
 from domain.workflows.vault import Vault
 
 CAUSE_FIRST = "the first backup of this machine"
 CAUSE_ASKED = "a full was asked for"
 CAUSE_EXPIRED = "the restore point to start from expired meanwhile"
 CAUSE_LAST = "changes since the last restore point"
-
-
-def _nothing_damaged(_disk: StoredDisk) -> tuple[Extent, ...]:
-    return ()
 
 
 class BackupWorkflow:
@@ -56,7 +53,6 @@ class BackupWorkflow:
         progress: Progress,
         new_id: Callable[[], UUID],
         settings: BackupSettings,
-        damaged_ranges: DamagedRanges = _nothing_damaged,
     ) -> None:
         self._vault = vault
         self._log = log
@@ -74,7 +70,7 @@ class BackupWorkflow:
             clock=clock,
             progress=progress,
             new_id=new_id,
-            damaged_ranges=damaged_ranges,
+            damaged_ranges=self._damaged_ranges,
         )
 
     def back_up(self, source: MachineSource, machine: Machine) -> BackupSummary:
@@ -126,6 +122,10 @@ class BackupWorkflow:
         is_due = every > 0 and (len(points) + 1) % every == 0
         settings = replace(self._settings, compare_source=self._settings.compare_source or is_due)
         return BackupRun(self._tools, stream, settings, parent, cause).carry_out(source, machine)
+
+    def _damaged_ranges(self, disk: StoredDisk) -> tuple[Extent, ...]:
+        reader = ChunkReader(self._vault, self._index)
+        return tuple(damaged_ranges(reader, self._index, disk.root, disk.size_bytes))
 
     def _parent(self, machine: Machine) -> tuple[RestorePoint | None, str]:
         """The point to start from, and the cause of what follows."""

@@ -36,6 +36,7 @@ from domain.workflows.change_audit import AuditFinding, audit_changes
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.disk_planning import DamagedRanges, DiskPlan, DiskPlanner
 from domain.workflows.event_stream import EventStream
+from domain.workflows.healing import Healing
 from domain.workflows.ingest import Ingest, IngestedDisk
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.selection import matches
@@ -133,6 +134,7 @@ class BackupRun:
         self._parent = parent
         self._cause = cause
         self._reader = ChunkReader(tools.vault, tools.index)
+        self._healing = Healing(tools.index)
         self._remarks: list[str] = []
 
     def carry_out(self, source: MachineSource, machine: Machine) -> BackupSummary:
@@ -202,13 +204,15 @@ class BackupRun:
 
     def _take_disks(self, ingest: Ingest, frozen: FrozenMachine, taken: _Taken) -> None:
         excludes_swap = self._settings.excludes_swap_of(frozen.machine)
-        planner = DiskPlanner(self._stream, self._tools.guests, self._tools.damaged_ranges, exclude_swap=excludes_swap)
+        self._planner = planner = DiskPlanner(
+            self._stream, self._tools.guests, self._tools.damaged_ranges, exclude_swap=excludes_swap
+        )
         plans = planner.plan(frozen, self._parent.disks if self._parent is not None else None)
         planner.record(plans)
         plans = self._checked(plans)
-        for plan in plans:
-            self._tools.progress.begin(f"{frozen.machine.name} disk {plan.number}", plan.bytes_to_read)
-            result = self._take_disk(ingest, plan)
+        for planned in plans:
+            self._tools.progress.begin(f"{frozen.machine.name} disk {planned.number}", planned.bytes_to_read)
+            plan, result = self._take_disk(ingest, planned)
             self._tools.progress.end()
             stored = StoredDisk(
                 number=plan.number,
@@ -231,9 +235,10 @@ class BackupRun:
         if all(plan.decision.method is ChangeMethod.WHOLE for plan in plans):
             self._promote("all disks are new in this machine")
             return plans
-        liars = [plan for plan in plans if not self._is_honest(plan)]
+        audited = [self._audited(plan) for plan in plans]
+        liars = [plan for plan, is_honest in audited if not is_honest]
         if not liars:
-            return plans
+            return [plan for plan, _ in audited]
         names = ", ".join(plan.name for plan in liars)
         cause = f"change tracking left out changes of {names}"
         self._remarks.append(f"ALARM: {cause}. Everything was read; do not trust this host's change tracking.")
@@ -241,13 +246,22 @@ class BackupRun:
         self._promote(cause)
         return [plan.as_whole(cause) for plan in plans]
 
-    def _is_honest(self, plan: DiskPlan) -> bool:
+    def _audited(self, plan: DiskPlan) -> tuple[DiskPlan, bool]:
+        """Whether tracking told of all changes, as samples show. A parent that cannot be read is not built on."""
         if plan.decision.method is not ChangeMethod.TRACKED or not self._settings.audit_samples:
-            return True
+            return plan, True
         seed = self._stream.stream_id.int + plan.number
-        finding = audit_changes(plan, self._tools.vault, self._reader, self._settings.audit_samples, seed)
+        try:
+            finding = audit_changes(plan, self._tools.vault, self._reader, self._settings.audit_samples, seed)
+        except DamagedDataError as error:
+            return self._compared_instead(plan, error), True
         self._record_audit(plan, finding)
-        return not finding.mismatches
+        return plan, not finding.mismatches
+
+    def _compared_instead(self, plan: DiskPlan, error: DamagedDataError) -> DiskPlan:
+        compared = plan.as_compared(f"what it would start from cannot be read: {error.what}")
+        self._planner.record([compared])
+        return compared
 
     def _record_audit(self, plan: DiskPlan, finding: AuditFinding) -> None:
         with self._stream.turn() as place:
@@ -261,12 +275,16 @@ class BackupRun:
                 )
             )
 
-    def _take_disk(self, ingest: Ingest, plan: DiskPlan) -> IngestedDisk:
+    def _take_disk(self, ingest: Ingest, plan: DiskPlan) -> tuple[DiskPlan, IngestedDisk]:
         if plan.decision.method is not ChangeMethod.TRACKED:
-            return ingest.take_disk(plan.disk, plan.excluded)
+            return plan, ingest.take_disk(plan.disk, plan.excluded)
         assert plan.parent is not None
-        parent = self._reader.read_root(plan.parent.root)
-        return ingest.take_changes(plan.disk, parent, plan.touched, plan.excluded, self._reader)
+        try:
+            parent = self._reader.read_root(plan.parent.root)
+            return plan, ingest.take_changes(plan.disk, parent, plan.touched, plan.excluded, self._reader)
+        except DamagedDataError as error:
+            plan = self._compared_instead(plan, error)
+            return plan, ingest.take_disk(plan.disk, plan.excluded)
 
     def _compare_with_source(self, taken: _Taken) -> None:
         """Raises DamagedDataError when a stored disk is not what the source holds: then nothing is committed."""
@@ -303,6 +321,7 @@ class BackupRun:
                 )
 
     def _pack_is_durable(self, pack: WrittenPack) -> None:
+        healed = self._healing.healed_by(pack)
         with self._stream.turn() as place:
             self._stream.append(
                 ChunksWritten(
@@ -314,6 +333,7 @@ class BackupRun:
                     table=pack.table.encoded(),
                 )
             )
+        self._healing.record(self._stream, pack, healed)
         self._tools.index.catch_up()
 
     def _commit(self, ingest: Ingest, frozen: FrozenMachine, taken: _Taken, started_s: float) -> BackupSummary:
@@ -367,7 +387,7 @@ class BackupRun:
             stored_bytes=figures.stored_bytes,
             compared_bytes=taken.compared_bytes,
             seconds=seconds,
-            remarks=(*frozen.remarks, *self._remarks),
+            remarks=(*frozen.remarks, *self._remarks, *self._healing.remarks),
         )
 
     def _told_cause(self, taken: _Taken) -> str:
@@ -403,6 +423,9 @@ class BackupRun:
         if plan.decision.method is not ChangeMethod.COMPARED:
             return result.segments_with_data
         assert plan.parent is not None
+        try:
+            before = list(self._reader.leaf_ids(self._reader.read_root(plan.parent.root)))
+        except DamagedDataError:
+            return result.segments_with_data
         now = self._reader.leaf_ids(self._reader.read_root(result.root))
-        before = self._reader.leaf_ids(self._reader.read_root(plan.parent.root))
         return sum(ours != theirs for ours, theirs in zip_longest(now, before))

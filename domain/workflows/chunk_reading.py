@@ -14,10 +14,11 @@ from domain.content.packs import (
     PackLayout,
     decode_header,
     footer_bytes,
+    header_as_written,
     open_footer,
 )
 from domain.errors import DamagedDataError
-from domain.ports.chunk_index import ChunkIndex, ChunkPlace
+from domain.ports.chunk_index import ChunkIndex, ChunkPlace, RecordedPack
 from domain.ports.store import PackStore
 from domain.workflows.vault import Vault
 
@@ -43,6 +44,29 @@ def load_layout(vault: Vault, pack_id: bytes) -> PackLayout:
         return PackLayout(vault.keys, header, open_footer(vault.keys, header, footer, size))
     except DamagedDataError as error:
         raise DamagedDataError(error.what, where=f"pack {pack_id.hex()}", next_step=error.next_step) from error
+
+
+def recorded_layout(vault: Vault, pack_id: bytes, recorded: RecordedPack) -> PackLayout:
+    """A pack's layout by its event, for one whose own header, footer or trailer is damaged: only its salt is needed.
+
+    Raises DamagedDataError when the pack is missing or has lost its header.
+    """
+    header = vault.store.read_pack(pack_id, 0, HEADER_BYTES)
+    return PackLayout(vault.keys, header_as_written(header, recorded.kind, vault.repository_id), recorded.table)
+
+
+def readable_layout(vault: Vault, index: ChunkIndex, pack_id: bytes) -> PackLayout:
+    """A pack's layout, from its own footer or else from the event that named it. Raises DamagedDataError."""
+    try:
+        return load_layout(vault, pack_id)
+    except DamagedDataError:
+        recorded = index.recorded(pack_id)
+        if recorded is None:
+            raise
+        try:
+            return recorded_layout(vault, pack_id, recorded)
+        except DamagedDataError as error:
+            raise DamagedDataError(error.what, where=f"pack {pack_id.hex()}", next_step=error.next_step) from error
 
 
 def sealed_frames(
@@ -184,7 +208,7 @@ class ChunkReader:
             if layout is not None:
                 self._layouts.move_to_end(pack_id)
                 return layout
-        layout = load_layout(self._vault, pack_id)
+        layout = readable_layout(self._vault, self._index, pack_id)
         with self._lock:
             self._layouts[pack_id] = layout
             chunks = sum(one.table.chunk_count for one in self._layouts.values())

@@ -50,6 +50,10 @@ class DiskPlan:
         """What the progress counts."""
         return total_bytes(self.touched) if self.decision.method is ChangeMethod.TRACKED else self.allocated_bytes
 
+    def as_compared(self, cause: str) -> DiskPlan:
+        """The same disk, all of it compared with the parent."""
+        return replace(self, decision=ChangeDecision(ChangeMethod.COMPARED, cause), touched=())
+
     def as_whole(self, cause: str) -> DiskPlan:
         """The same disk, read without a parent."""
         return replace(self, decision=ChangeDecision(ChangeMethod.WHOLE, cause), parent=None, touched=())

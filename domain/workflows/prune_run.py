@@ -125,6 +125,7 @@ class PruneRun:
         for kind in PackKind:
             repacker = Repacker(
                 self._vault,
+                self._index,
                 kind,
                 self._marks,
                 on_pack=self._record_repacked,

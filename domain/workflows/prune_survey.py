@@ -38,11 +38,22 @@ def survey(vault: Vault, index: ChunkIndex, live: LivePoints, policy: PrunePolic
     progress.begin("looking at restore points", None)
     marking.mark(points)
     progress.end()
-    uses = [_use(pack, marking, row, young_from) for row, pack in enumerate(packs)]
+    damaged = _spoilt_packs(index, marking)
+    uses = [_use(pack, marking, row, young_from, damaged) for row, pack in enumerate(packs)]
     return Survey(plan=plan_prune(uses, policy), points=len(points.committed), as_of=as_of, marking=marking)
 
 
-def _use(pack: IndexedPack, marking: LiveMarking, row: int, young_from: int) -> PackUse:
+def _spoilt_packs(index: ChunkIndex, marking: LiveMarking) -> set[int]:
+    """The numbers of damaged packs of which no damaged chunk is live: what is live in them can be moved away."""
+    found: set[int] = set()
+    for pack in index.damaged_packs():
+        _, ordinals = index.places(b"".join(index.damaged_in(pack.number)))
+        if not set(ordinals.tolist()) & set(marking.marks.live_ordinals(pack.number).tolist()):
+            found.add(pack.number)
+    return found
+
+
+def _use(pack: IndexedPack, marking: LiveMarking, row: int, young_from: int, damaged: set[int]) -> PackUse:
     return PackUse(
         number=pack.number,
         pack_id=pack.pack_id,
@@ -54,4 +65,5 @@ def _use(pack: IndexedPack, marking: LiveMarking, row: int, young_from: int) -> 
         live_plain_bytes=int(marking.marks.live_plain_bytes[row]),
         retired=pack.retired_at > 0,
         young=pack.number > young_from and not pack.retired_at,
+        damaged=pack.number in damaged,
     )

@@ -8,8 +8,9 @@ from domain.content.live_marks import LiveMarks
 from domain.content.packs import PackKind, PackLayout
 from domain.errors import DamagedDataError, EnvironmentTroubleError
 from domain.model.prune_plan import PackUse
+from domain.ports.chunk_index import ChunkIndex
 from domain.ports.progress import Progress
-from domain.workflows.chunk_reading import load_layout, sealed_frames
+from domain.workflows.chunk_reading import readable_layout, sealed_frames
 from domain.workflows.pack_writing import NewChunk, PackWriter, WrittenPack
 from domain.workflows.vault import Vault
 
@@ -26,6 +27,7 @@ class Repacker:
     def __init__(
         self,
         vault: Vault,
+        index: ChunkIndex,
         kind: PackKind,
         marks: LiveMarks,
         *,
@@ -34,6 +36,7 @@ class Repacker:
         progress: Progress,
     ) -> None:
         self._vault = vault
+        self._index = index
         self._id_of = vault.keys.chunk_id if kind is PackKind.DATA else vault.keys.map_id
         self._marks = marks
         self._on_pack = on_pack
@@ -76,7 +79,7 @@ class Repacker:
             raise DamagedDataError(error.what, where=error.where, next_step=error.next_step) from error
 
     def _read_chunks(self, source: PackUse) -> Iterator[NewChunk]:
-        layout = load_layout(self._vault, source.pack_id)
+        layout = readable_layout(self._vault, self._index, source.pack_id)
         by_frame: dict[int, list[int]] = {}
         for ordinal in self._marks.live_ordinals(source.number).tolist():
             by_frame.setdefault(layout.frame_of(ordinal), []).append(ordinal)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
 from domain.content.packs import CHUNK_ID_BYTES, PackTable
-from domain.ports.chunk_index import ChunkPlace, IndexedPack
+from domain.ports.chunk_index import ChunkPlace, DamagedPack, IndexedPack, RecordedPack
 from domain.workflows.pack_writing import WrittenPack
 
 
@@ -18,11 +19,13 @@ class MemoryChunkIndex:
 
     def __init__(self) -> None:
         self.packs_by_id: dict[bytes, PackTable] = {}
+        self.facts: dict[bytes, tuple[int, int]] = {}
         self._places: dict[bytes, ChunkPlace] = {}
         self._lock = threading.Lock()
 
     def record(self, pack: WrittenPack) -> None:
         self.add(pack.pack_id, pack.table)
+        self.facts[pack.pack_id] = (pack.kind, pack.pack_bytes)
 
     def add(self, pack_id: bytes, table: PackTable) -> None:
         with self._lock:
@@ -63,4 +66,31 @@ class MemoryChunkIndex:
             )
 
     def retired_packs(self) -> Sequence[IndexedPack]:
+        return []
+
+    def recorded(self, pack_id: bytes) -> RecordedPack | None:
+        if pack_id not in self.facts:
+            return None
+        kind, pack_bytes = self.facts[pack_id]
+        return RecordedPack(kind=kind, pack_bytes=pack_bytes, table=self.packs_by_id[pack_id])
+
+    def damaged(self, chunk_ids: Sequence[bytes]) -> set[bytes]:
+        return set()
+
+    def damaged_count(self) -> int:
+        return 0
+
+    def damaged_packs(self) -> Sequence[DamagedPack]:
+        return []
+
+    def damaged_in(self, pack: int) -> list[bytes]:
+        return []
+
+    def packs_to_scrub(self, before: int, limit: int, *, only_damaged: bool = False) -> Sequence[IndexedPack]:
+        return list(self.packs())[:limit]
+
+    def left_to_scrub(self, before: int, *, only_damaged: bool = False) -> tuple[int, int]:
+        return len(self.packs_by_id), 0
+
+    def open_scrubs(self) -> Sequence[UUID]:
         return []

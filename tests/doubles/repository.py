@@ -18,6 +18,7 @@ from domain.events.recorded import RecordedEvent
 from domain.events.restore_point import RestorePointExpired
 from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
+from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.guests import GuestFileSystems
 from domain.ports.progress import Silent
@@ -25,9 +26,10 @@ from domain.ports.store import PackStore
 from domain.workflows.backup import BackupWorkflow
 from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
-from domain.workflows.disk_planning import DamagedRanges
 from domain.workflows.prune import PruneWorkflow
 from domain.workflows.restore import restore_disk
+from domain.workflows.scrub import ScrubWorkflow
+from domain.workflows.touched import TouchedPoint, touched_points
 from domain.workflows.vault import Vault
 from tests.doubles.collecting_writer import CollectingWriter
 from tests.doubles.faults import Cut, CutLog, CutStore
@@ -51,7 +53,6 @@ class OpenRepository:
         guests: GuestFileSystems | None = None,
         *,
         workers: int = 1,
-        damaged_ranges: DamagedRanges = lambda _disk: (),
         **settings: Any,
     ) -> BackupWorkflow:
         return BackupWorkflow(
@@ -65,7 +66,6 @@ class OpenRepository:
             progress=Silent(),
             new_id=uuid4,
             settings=BackupSettings(workers=workers, **settings),
-            damaged_ranges=damaged_ranges,
         )
 
     def pruner(self, policy: PrunePolicy | None = None, *, log: EventLog | None = None) -> PruneWorkflow:
@@ -79,6 +79,23 @@ class OpenRepository:
             new_id=uuid4,
             policy=policy or PrunePolicy(),
         )
+
+    def scrubber(self, *, with_key: bool = True, clock: Clock | None = None) -> ScrubWorkflow:
+        return ScrubWorkflow(
+            store=self.vault.store,
+            vault=self.vault if with_key else None,
+            log=self.log,
+            index=self.index,
+            locks=FileMachineLocks(self.folder / "locks"),
+            clock=clock or self.clock,
+            progress=Silent(),
+            new_id=uuid4,
+        )
+
+    def touched(self) -> list[TouchedPoint]:
+        """The points that damage touches."""
+        self.index.catch_up()
+        return list(touched_points(ChunkReader(self.vault, self.index), self.index, self.points()))
 
     def expire(self, point: RestorePoint) -> None:
         """What a retention run would record."""

@@ -40,6 +40,14 @@ def test_packs_are_kept_rewritten_or_retired_by_what_is_live_in_them() -> None:
     assert plan.rewritten_bytes == thin.live_bytes
 
 
+def test_a_pack_whose_damage_concerns_nobody_is_rewritten_however_much_of_it_is_live_unless_it_is_young() -> None:
+    damaged, young = use(1, 99, damaged=True), use(2, 99, damaged=True, young=True)
+
+    plan = plan_prune([damaged, young, use(3, 99)], PrunePolicy(repack_below_percent=0))
+
+    assert plan.repack == (damaged,)
+
+
 def test_a_threshold_of_nothing_rewrites_nothing_and_one_of_all_rewrites_what_is_not_all_live() -> None:
     uses = [use(1, 1), use(2, 99), use(3, 100)]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -253,3 +254,37 @@ def test_missing_permissions_are_told_as_trouble_with_the_environment(open_folde
     )
 
     assert (done.stdout, done.returncode) == ("6\n", 0), done.stderr
+
+
+def test_a_sector_that_the_disk_does_not_give_back_is_damage_of_that_pack_and_other_trouble_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderPackStore(tmp_path)
+    draft = store.new_pack()
+    draft.append(b"content")
+    draft.commit(bytes(32))
+
+    for code, family in ((errno.EIO, DamagedDataError), (errno.ENOMEM, EnvironmentTroubleError)):
+
+        def broken(*_: object, code: int = code) -> bytes:
+            raise OSError(code, os.strerror(code))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pread", broken)
+            with pytest.raises(family):
+                store.read_pack(bytes(32), 0, 7)
+    assert store.read_pack(bytes(32), 0, 7) == b"content"
+
+
+def test_files_among_the_packs_that_are_none_are_named(tmp_path: Path) -> None:
+    store = FolderPackStore(tmp_path)
+    draft = store.new_pack()
+    draft.append(b"content")
+    draft.commit(bytes(32))
+    stray = tmp_path / "packs" / "notes.txt"
+    stray.write_text("mine")
+    misplaced = tmp_path / "packs" / "ab" / f"{bytes(32).hex()}.pack"
+    misplaced.parent.mkdir()
+    misplaced.write_text("")
+
+    assert store.foreign_files() == sorted([str(stray), str(misplaced)])

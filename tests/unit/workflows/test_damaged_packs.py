@@ -83,8 +83,23 @@ def test_a_damaged_frame_is_named_with_its_pack_and_the_bytes_of_the_disk(world:
 
 
 @pytest.mark.parametrize("kind", list(PackKind))
-@pytest.mark.parametrize("offset", [0, 20, HEADER_BYTES + 1, -1, -17])
-def test_damage_anywhere_in_a_pack_is_told_and_the_other_disk_is_untouched(
+@pytest.mark.parametrize("offset", [0, 8, 10, 13, 40, -1, -9, -17])
+def test_damage_of_header_footer_or_trailer_costs_nothing_when_an_event_has_the_table(
+    world: World, kind: PackKind, offset: int
+) -> None:
+    pack = world.pack_of(kind)
+    world.damage(pack, offset)
+
+    assert world.restored(0) == world.contents[0]
+    world.index.facts.clear()
+    with pytest.raises(DamagedDataError) as caught:
+        world.restored(0)
+    assert pack.hex() in caught.value.where
+
+
+@pytest.mark.parametrize("kind", list(PackKind))
+@pytest.mark.parametrize("offset", [16, 31, HEADER_BYTES, HEADER_BYTES + 1])
+def test_damage_anywhere_else_in_a_pack_is_told_and_the_other_disk_is_untouched(
     world: World, kind: PackKind, offset: int
 ) -> None:
     pack = world.pack_of(kind)

@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import pytest
 from blake3 import blake3
 
+from domain.content.packs import PackKind
 from domain.errors import DamagedDataError
 from domain.events.backup import (
     BackupPromoted,
     BackupStarted,
     ChangesDetermined,
     ChangeTrackingAudited,
+    ChunksHealed,
+    ChunksWritten,
     SourceCompared,
     SyntheticFullMerged,
 )
 from domain.events.recorded import RecordedEvent
 from domain.events.restore_point import RestorePointCommitted
+from domain.events.scrub import DamageFound, ScrubStarted
 from domain.model.extents import Extent
+from domain.ports.chunk_index import ChunkPlace
 from domain.workflows.backup_run import BackupSummary
+from domain.workflows.chunk_reading import ChunkReader
 from tests.doubles.frozen_disks import SparseDisk, whole_disk
 from tests.doubles.repository import OpenRepository, opened
 from tests.doubles.scripted_source import ScriptedGuests, ScriptedSource
@@ -246,16 +253,59 @@ def test_each_nth_run_of_a_machine_is_compared(repository: OpenRepository) -> No
     assert compared == [False, False, True, False, False, True]
 
 
-def test_ranges_that_cannot_be_read_back_are_read_anew(repository: OpenRepository) -> None:
+def test_what_was_found_damaged_is_read_anew_and_healed(repository: OpenRepository) -> None:
     disk = TrackedDisk(noise(1, SIZE))
     backed_up(repository, disk)
-    source = source_of(disk)
-    workflow = repository.workflow(audit_samples=0, damaged_ranges=lambda _disk: (Extent(SEGMENT + 5000, 100),))
+    chunk_id, place = _chunk_at(repository, SEGMENT + 5000)
+    scrub: dict[str, Any] = {"originator_id": uuid4(), "at": repository.clock.now()}
+    repository.log.append(
+        [
+            ScrubStarted(originator_version=1, keyed=True, bytes_max=None, seconds_max=None, **scrub),
+            DamageFound(
+                originator_version=2, pack_id=place.pack_id, missing=False, what="a test", chunk_ids=chunk_id, **scrub
+            ),
+        ]
+    )
 
-    summary = workflow.back_up(source, source.machine)
+    summary = backed_up(repository, disk, audit_samples=0)
 
     assert 0 < summary.read_bytes <= 6 * SMALL.chunk_bytes_max
+    assert [event.chunk_ids for event in recorded(repository, ChunksHealed)] == [chunk_id]
+    assert any("healed" in remark for remark in summary.remarks)
     assert latest(repository) == [bytes(disk.content)]
+
+
+def test_a_parent_whose_map_is_lost_is_not_built_upon(repository: OpenRepository) -> None:
+    disk = TrackedDisk(noise(1, SIZE))
+    backed_up(repository, disk)
+    maps = [event.pack_id for event in recorded(repository, ChunksWritten) if event.pack_kind == PackKind.MAP]
+    (path,) = [
+        path for path in (repository.folder / "store").rglob("*.pack") if path.stem in {one.hex() for one in maps}
+    ]
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+    disk.write(SEGMENT, noise(2, 100))
+
+    with pytest.raises(DamagedDataError):
+        repository.restored(repository.points()[0])
+    summary = backed_up(repository, disk, audit_samples=4)
+
+    assert summary.cause.startswith("compared: what it would start from cannot be read")
+    assert [event.method for event in recorded(repository, ChangesDetermined)] == ["whole", "tracked", "compared"]
+
+
+def _chunk_at(repository: OpenRepository, offset: int) -> tuple[bytes, ChunkPlace]:
+    """The chunk that the first point has at ``offset``, and where it is."""
+    reader = ChunkReader(repository.vault, repository.index)
+    root = reader.read_root(repository.points()[0].disks[0].root)
+    position = offset // SEGMENT * SEGMENT
+    leaf_id = list(reader.leaf_ids(root))[offset // SEGMENT]
+    for piece in reader.read_leaf(leaf_id, SEGMENT):
+        position += piece.length
+        if offset < position:
+            return piece.chunk_id, repository.index.locate([piece.chunk_id])[piece.chunk_id]
+    raise AssertionError(offset)
 
 
 class _SecondReadDiffers(SparseDisk):
