@@ -34,7 +34,8 @@ def run(
     """Delete what no restore point needs any more, and rewrite packs that hold too much of it.
 
     Safe beside backups, verifications and restores, and safe to kill: the next prune goes on. What a running backup may
-    refer to stays until a prune after it. Needs room for up to 300 MB while it rewrites.
+    refer to stays until a prune after it. Needs room for some 300 MB; for 5 % of what is stored, or 1 GiB if that is
+    more, while a running backup keeps the old packs.
     """
     session = session_of(context)
     with told(session):
@@ -104,6 +105,8 @@ def _tell_summary(session: Session, summary: PruneSummary, *, json: bool) -> Non
     if summary.packs_waiting:
         waiting = f"{summary.packs_waiting} packs, {human_size(summary.waiting_bytes)}"
         rows.append(("waiting", f"{waiting}: a running backup may use them; a later prune deletes them"))
+    if summary.packs_left:
+        rows.append(("left", f"{summary.packs_left} packs to a later prune: rewriting them now would need more room"))
     _print_rows(session, f"{human_size(max(0, summary.freed_bytes))} came back.", tuple(rows))
 
 
@@ -141,6 +144,7 @@ def _described(summary: PruneSummary) -> dict[str, object]:
         "packs_rewritten": summary.packs_repacked,
         "packs_written": summary.packs_written,
         "packs_waiting": summary.packs_waiting,
+        "packs_left": summary.packs_left,
         "packs_reinstated": summary.packs_reinstated,
         "deleted_bytes": summary.deleted_bytes,
         "written_bytes": summary.written_bytes,

@@ -43,12 +43,21 @@ class PrunePolicy:
 
     A small pack is below ``small_bytes``; at least ``small_packs_min`` of one kind are merged, at most
     ``small_packs_max`` in one prune, oldest first.
+
+    While a backup is running, what was rewritten cannot be deleted and takes room twice: no more than
+    ``waiting_percent`` of what is stored, or ``waiting_bytes`` if that is more.
     """
 
     repack_below_percent: float = 70.0
     small_bytes: int = 8 << 20
     small_packs_min: int = 16
     small_packs_max: int = 1024
+    waiting_percent: float = 5.0
+    waiting_bytes: int = 1 << 30
+
+    def waiting_bytes_max(self, stored_bytes: int) -> int:
+        """How much may wait to be deleted before rewriting stops."""
+        return max(self.waiting_bytes, int(stored_bytes * self.waiting_percent / PERCENT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from domain.content.disk_map import leaf_chunks, walk_chosen_leaves
 from domain.content.live_marks import LiveMarks, Numbers
 from domain.errors import DamagedDataError
 from domain.ports.chunk_index import ChunkIndex, IndexedPack
+from domain.ports.progress import Progress
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.live_points import UnseenPoints
 from domain.workflows.prune_history import PointContent
@@ -25,9 +26,12 @@ class LiveMarking:
     are the set of visited nodes. Memory: the marks, 2^16 waiting chunks, one leaf and what the reader keeps.
     """
 
-    def __init__(self, reader: ChunkReader, index: ChunkIndex, packs: Sequence[IndexedPack]) -> None:
+    def __init__(
+        self, reader: ChunkReader, index: ChunkIndex, packs: Sequence[IndexedPack], progress: Progress
+    ) -> None:
         self._reader = reader
         self._index = index
+        self._progress = progress
         self.marks = LiveMarks([pack.number for pack in packs], [pack.chunks for pack in packs])
         self.missing_chunks = 0
         self._waiting_ids: list[bytes] = []
@@ -94,6 +98,7 @@ class LiveMarking:
             self._waiting_ids.append(ids)
             self._waiting_lengths.append(lengths)
             self._waiting += len(lengths)
+            self._progress.advance(segment_bytes)
             if self._waiting >= _WAITING_CHUNKS_MAX:
                 self._flush()
 

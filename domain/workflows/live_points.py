@@ -46,7 +46,6 @@ class LivePoints:
         self._log = log
         self._locks = locks
         self._clock = clock
-        self._seen_up_to = 0
 
     def close_dead_runs(self) -> int:
         """Record the end of backups whose process is gone, and return how many; the history is caught up afterwards.
@@ -69,14 +68,12 @@ class LivePoints:
         """The points that were not given before, as far as they are live."""
         parents = {run.parent_id for run in self.history.open_runs.values()}
         committed, in_use = [], []
-        for point in self.history.points.values():
-            if point.number <= self._seen_up_to:
-                continue
+        for point in self.history.unwalked:
             if point.point_id not in self.history.expired:
                 committed.append(point)
             elif point.point_id in parents or self._is_read(point.point_id):
                 in_use.append(point)
-        self._seen_up_to = self.history.position
+        self.history.unwalked = []
         return UnseenPoints(committed, in_use)
 
     def _is_read(self, point_id: UUID) -> bool:

@@ -84,6 +84,7 @@ class PruneWorkflow:
                 stream=EventStream(self._log, self._clock, self._new_id(), PRUNE_RUN),
                 live=live,
                 survey=survey(self._vault, self._index, live, self._policy, self._progress),
+                policy=self._policy,
             )
             summary = run.carry_out()
             self._index.catch_up()

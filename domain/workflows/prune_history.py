@@ -51,12 +51,15 @@ class OpenRun:
 
 
 class PruneHistory:
-    """The history up to event ``position``. Memory: a few hundred bytes a point."""
+    """The history up to event ``position``. Memory: a few hundred bytes a point.
+
+    Points are in ``unwalked`` until somebody takes them out.
+    """
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self.position = 0
-        self.points: dict[UUID, PointContent] = {}
+        self.unwalked: list[PointContent] = []
         self.expired: set[UUID] = set()
         self.open_runs: dict[UUID, OpenRun] = {}
         self.open_prunes: set[UUID] = set()
@@ -73,7 +76,7 @@ class PruneHistory:
         stream = event.originator_id
         match event:
             case RestorePointCommitted():
-                self.points[stream] = _content(number, event)
+                self.unwalked.append(_content(number, event))
             case RestorePointExpired():
                 self.expired.add(stream)
             case BackupStarted():

@@ -18,20 +18,21 @@ from domain.events.prune import (
     PrunePlanned,
 )
 from domain.events.recovery import PackAdopted
-from domain.model.prune_plan import PackUse, PrunePlan
+from domain.model.prune_plan import PackUse, PrunePlan, PrunePolicy
 from domain.ports.chunk_index import ChunkIndex, IndexedPack
 from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.progress import Progress
 from domain.workflows.event_stream import EventStream
-from domain.workflows.live_points import LivePoints
+from domain.workflows.live_points import NEVER, LivePoints
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.prune_survey import Survey
 from domain.workflows.repacking import Repacker
 from domain.workflows.vault import Vault
 
 RECLAIM_AFTER_BYTES = 256 << 20
-"""So much may be retired before what can go is deleted: it bounds the room that a prune needs."""
+"""So much may be retired before what can go is deleted: it bounds the room that a prune needs. While a running backup
+keeps everything, looking again and again is of no use, so the distance doubles."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +40,8 @@ class PruneSummary:
     """What a prune did; sizes in bytes.
 
     ``packs_waiting`` go with a later prune, when the backups that may refer to them are over. ``damaged`` are packs
-    that had to be rewritten and could not be read: they stay as they are. ``missing_chunks`` are needed and nowhere.
+    that had to be rewritten and could not be read: they stay as they are. ``packs_left`` were not rewritten because too
+    much waits already. ``missing_chunks`` are needed and nowhere.
     """
 
     plan: PrunePlan
@@ -51,6 +53,7 @@ class PruneSummary:
     packs_deleted: int = 0
     packs_reinstated: int = 0
     packs_waiting: int = 0
+    packs_left: int = 0
     waiting_bytes: int = 0
     written_bytes: int = 0
     deleted_bytes: int = 0
@@ -77,6 +80,7 @@ class PruneRun:
         stream: EventStream,
         live: LivePoints,
         survey: Survey,
+        policy: PrunePolicy,
     ) -> None:
         self._vault = vault
         self._log = log
@@ -89,6 +93,9 @@ class PruneRun:
         self._marks = survey.marking.marks
         self._needed_when_planned = self._marks.live_chunks.copy()
         self._retired_bytes = 0
+        self._reclaim_after_bytes = RECLAIM_AFTER_BYTES
+        self._waiting_bytes_max = policy.waiting_bytes_max(survey.plan.stored_bytes)
+        self._a_run_is_open = False
         self.summary = PruneSummary(
             plan=survey.plan, points=survey.points, missing_chunks=survey.marking.missing_chunks
         )
@@ -132,15 +139,22 @@ class PruneRun:
         self._progress.end()
 
     def _repack_kind(self, repacker: Repacker, sources: list[PackUse]) -> None:
-        for source in sources:
+        for number, source in enumerate(sources):
+            if not self._may_rewrite():
+                self.summary.packs_left += len(sources) - number
+                break
             try:
                 repacker.take(source)
             except DamagedDataError as error:
                 self.summary.damaged.append(str(error))
                 self._progress.say(f"A pack cannot be rewritten and stays as it is: {error}")
-            if self._retired_bytes >= RECLAIM_AFTER_BYTES:
+            if self._retired_bytes >= self._reclaim_after_bytes:
                 self._reclaim()
         repacker.finish()
+
+    def _may_rewrite(self) -> bool:
+        """Whether sources can be deleted, or do not take too much room while they cannot."""
+        return not self._a_run_is_open or self.summary.waiting_bytes + self._retired_bytes < self._waiting_bytes_max
 
     def _source_is_moved(self, source: PackUse) -> None:
         self.summary.packs_repacked += 1
@@ -154,8 +168,10 @@ class PruneRun:
         """
         self._live.close_dead_runs()
         oldest_run = self._live.oldest_run()
+        self._a_run_is_open = oldest_run != NEVER
         self._index.catch_up()
         self._survey.marking.mark(self._live.unseen())
+        deleted_before = self.summary.packs_deleted
         self._retired_bytes = self.summary.packs_waiting = self.summary.waiting_bytes = 0
         for pack in self._index.retired_packs():
             if self._is_needed(pack):
@@ -165,6 +181,8 @@ class PruneRun:
                 self.summary.waiting_bytes += pack.pack_bytes
             else:
                 self._delete(pack)
+        if self.summary.packs_deleted == deleted_before:
+            self._reclaim_after_bytes *= 2
 
     def _is_needed(self, pack: IndexedPack) -> bool:
         """Whether a point that was committed since the plan refers to a chunk that nothing needed then."""

@@ -34,7 +34,7 @@ def survey(vault: Vault, index: ChunkIndex, live: LivePoints, policy: PrunePolic
     points = live.unseen()
     index.catch_up()
     packs = list(index.packs())
-    marking = LiveMarking(ChunkReader(vault, index), index, packs)
+    marking = LiveMarking(ChunkReader(vault, index), index, packs, progress)
     progress.begin("looking at restore points", None)
     marking.mark(points)
     progress.end()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from domain.content.live_marks import LiveMarks
 from domain.content.packs import PackKind, PackLayout
-from domain.errors import DamagedDataError
+from domain.errors import DamagedDataError, EnvironmentTroubleError
 from domain.model.prune_plan import PackUse
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.progress import Progress
@@ -72,6 +72,13 @@ class Repacker:
         self._writer.discard()
 
     def _live_chunks(self, source: PackUse) -> Iterator[NewChunk]:
+        """What is live in a pack; a disk that cannot read it is the same to us as damage: others may be readable."""
+        try:
+            yield from self._read_chunks(source)
+        except EnvironmentTroubleError as error:
+            raise DamagedDataError(error.what, where=error.where, next_step=error.next_step) from error
+
+    def _read_chunks(self, source: PackUse) -> Iterator[NewChunk]:
         layout = readable_layout(self._vault, self._index, source.pack_id)
         by_frame: dict[int, list[int]] = {}
         for ordinal in self._marks.live_ordinals(source.number).tolist():

@@ -13,12 +13,13 @@ from domain.events.backup import BackupFailed
 from domain.events.prune import PackDeleted, PackRetired, PruneCompleted, PruneFailed, PrunePlanned
 from domain.events.recovery import PackAdopted
 from domain.model.prune_plan import PrunePolicy
-from domain.workflows import pack_writing
+from domain.workflows import pack_writing, repacking
 from domain.workflows.live_points import point_lock
-from domain.workflows.prune_run import PruneRun
+from domain.workflows.prune_run import PruneRun, PruneSummary
 from tests.doubles.faults import Cut, PowerCutError
+from tests.doubles.frozen_disks import SparseDisk
 from tests.doubles.repository import OpenRepository, opened
-from tests.doubles.segments import back_up, check_repository, noise
+from tests.doubles.segments import back_up, check_repository, noise, source_of
 from tests.doubles.vaults import SMALL
 
 BLOCK = SMALL.segment_bytes
@@ -135,6 +136,33 @@ def test_an_expired_point_that_is_being_read_is_needed(repository: OpenRepositor
     repository.pruner().prune()
 
     assert list(repository.vault.store.pack_ids()) == []
+
+
+def test_what_is_rewritten_beside_a_running_backup_is_bounded(
+    repository: OpenRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sources cannot be deleted yet, so it takes room twice."""
+    monkeypatch.setattr(repacking, "_WAITING_BYTES_MAX", BLOCK)
+    back_up(repository, *range(1, 13))
+    back_up(repository, *range(1, 13, 2))
+    repository.expire(repository.points()[0])
+    bounded = PrunePolicy(repack_below_percent=95, waiting_percent=0, waiting_bytes=2 * BLOCK)
+    source = source_of(50, machine_id="m-2")
+    during: list[PruneSummary] = []
+
+    def before_read(_offset: int, _length: int) -> None:
+        with opened(repository.folder) as other:
+            during.append(other.pruner(bounded).prune())
+
+    source.disks = [SparseDisk(len(noise(50)), {0: noise(50)}, disk_id="d", before_read=before_read)]
+    repository.workflow().back_up(source, source.machine)
+    after = repository.pruner(bounded).prune()
+
+    assert during[0].packs_left >= 2
+    assert during[0].packs_deleted == 0
+    assert 0 < during[0].waiting_bytes < 10 * BLOCK
+    assert (after.packs_left, after.packs_waiting) == (0, 0)
+    check_repository(repository, noise(*range(1, 13, 2)), noise(50))
 
 
 def test_a_pack_that_a_killed_prune_deleted_is_not_offered_again_for_an_expired_point(
