@@ -18,6 +18,7 @@ from adapters.eventstore.verification_entry import MailState, VerificationEntry
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
 from domain.events.recorded import RecordedEvent
+from domain.events.recovery import PackAdopted
 from domain.events.restore_point import RestorePointCommitted, VerificationRecorded
 from domain.events.verification import (
     ReportMailed,
@@ -160,7 +161,7 @@ def _end_run(rows: sqlite3.Cursor, event: RecordedEvent, *, state: str, reason: 
         rows.execute(_UPDATE_RUN, (state, encoded(run), completed, event.originator_id.bytes))
 
 
-def _chunks_written(rows: sqlite3.Cursor, _number: int, event: ChunksWritten) -> None:
+def _chunks_written(rows: sqlite3.Cursor, _number: int, event: ChunksWritten | PackAdopted) -> None:
     """A pack counts once, also when it was adopted and reported after all."""
     if rows.execute("INSERT INTO pack VALUES (?) ON CONFLICT DO NOTHING RETURNING 1", (event.pack_id,)).fetchall():
         _add(rows, "packs", 1)
@@ -251,6 +252,7 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     BackupCompleted: _backup_completed,
     BackupFailed: _backup_failed,
     ChunksWritten: _chunks_written,
+    PackAdopted: _chunks_written,
     RestorePointCommitted: _point_committed,
     VerificationRecorded: _verification_recorded,
     VerificationStarted: _verification_started,

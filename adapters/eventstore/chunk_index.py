@@ -19,10 +19,13 @@ from adapters.eventstore.projection_file import REBUILD_STEP, ProjectionFile, Pr
 from domain.content.packs import CHUNK_ID_BYTES, PackTable
 from domain.errors import DamagedDataError
 from domain.events.backup import ChunksWritten
+from domain.events.recovery import PackAdopted
 from domain.ports.chunk_index import ChunkPlace
 from domain.ports.event_log import EventLog, NumberedEvent
 
 _LOOKUP_IDS_MAX = 4096
+_PACKS_PORTION = 4096
+_PACKS_AFTER = "SELECT pack_id FROM pack WHERE pack_id > ? ORDER BY pack_id LIMIT ?"
 _FIND = """
 WITH RECURSIVE asked(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM asked WHERE i + 1 < ?2)
 SELECT asked.i, chunk.pack, chunk.ordinal
@@ -37,7 +40,7 @@ CREATE TABLE IF NOT EXISTS pack (
     chunks INTEGER NOT NULL
 )
 """
-_INSERT_PACK = """
+INDEX_PACK = """
 INSERT INTO pack (pack_id, kind, bytes, chunks) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING number
 """
 _FIND_PACKS = "SELECT number, pack_id FROM pack WHERE number IN (SELECT value FROM json_each(?))"
@@ -91,6 +94,17 @@ class SQLiteChunkIndex:
             cursor.execute("SELECT 1 FROM pack WHERE pack_id = ?", (pack_id,))
             return cursor.fetchone() is not None
 
+    def pack_ids(self) -> Iterator[bytes]:
+        """The packs that the store should have, in no order."""
+        after = b""
+        while True:
+            with self.file.reading() as cursor:
+                rows = cursor.sqlite_cursor.execute(_PACKS_AFTER, (after, _PACKS_PORTION)).fetchall()
+            if not rows:
+                return
+            yield from (row[0] for row in rows)
+            after = rows[-1][0]
+
 
 def chunk_index_schema() -> ProjectionSchema:
     """The schema of the chunk index."""
@@ -99,7 +113,7 @@ def chunk_index_schema() -> ProjectionSchema:
         application_id=0x41544349,
         format_version=1,
         tables=(_CHUNK_TABLE, _PACK_TABLE),
-        topics=(ChunksWritten.TOPIC,),
+        topics=(ChunksWritten.TOPIC, PackAdopted.TOPIC),
         fold=_fold,
         pragmas=("cache_size=-65536", "wal_autocheckpoint=4000", "temp_store=MEMORY"),
         portion_events=128,
@@ -112,25 +126,26 @@ def _fold(cursor: SQLiteCursor, events: Sequence[NumberedEvent]) -> None:
     rows: list[tuple[bytes, int, int]] = []
     for numbered in events:
         event = numbered.event
-        assert isinstance(event, ChunksWritten)
+        assert isinstance(event, ChunksWritten | PackAdopted)
         pack = _inserted_pack(cursor, event)
         if pack is not None:
-            table = _table_of(numbered.number, event)
+            table = table_of(numbered.number, event)
             rows.extend((table.chunk_id(ordinal), pack, ordinal) for ordinal in range(table.chunk_count))
     rows.sort()
     cursor.executemany("INSERT OR IGNORE INTO chunk VALUES (?, ?, ?)", rows)
 
 
-def _inserted_pack(cursor: SQLiteCursor, event: ChunksWritten) -> int | None:
+def _inserted_pack(cursor: SQLiteCursor, event: ChunksWritten | PackAdopted) -> int | None:
     """The new pack's number, or None for a pack that is known: one that was adopted and then reported after all."""
     inserted = cursor.sqlite_cursor.execute(
-        _INSERT_PACK,
+        INDEX_PACK,
         (event.pack_id, event.pack_kind, event.pack_bytes, event.chunk_count),
     ).fetchall()
     return int(inserted[0][0]) if inserted else None
 
 
-def _table_of(number: int, event: ChunksWritten) -> PackTable:
+def table_of(number: int, event: ChunksWritten | PackAdopted) -> PackTable:
+    """A pack's table from its event. Raises DamagedDataError naming the event."""
     try:
         table = PackTable.decoded(event.table)
     except DamagedDataError as error:

@@ -18,6 +18,7 @@ from adapters.eventstore.event_recorder import EventRecorder
 from adapters.eventstore.patience import Patience
 from adapters.eventstore.sqlite_file import PinnedDatastore, create_private_file, fsync_folder
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
+from domain.content.shipped_log import StoredRow
 from domain.errors import BadInputError, BusyError, DamagedDataError
 from domain.events.recorded import RecordedEvent
 from domain.ports.event_log import NumberedEvent
@@ -91,6 +92,13 @@ class SQLiteEventLog:
                 yield NumberedEvent(notification.id, self._mapper.to_domain_event(notification))
             after = portion[-1].id
 
+    def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:
+        """The rows after ``number`` as they stand there, in portions as ``events_after`` reads them."""
+        after = number
+        while portion := self._portion(after, ()):
+            yield [StoredRow(one.id, _stream_bytes(one), one.originator_version, one.topic, one.state) for one in portion]
+            after = portion[-1].id
+
     def last_number(self) -> int:
         """The number of the last event, 0 when there is none."""
         with sqlite_trouble(self._where, if_damaged=_FROM_COPY):
@@ -159,6 +167,11 @@ class SQLiteEventLog:
                 ),
                 self._where,
             )
+
+
+def _stream_bytes(row: Notification) -> bytes:
+    assert isinstance(row.originator_id, UUID)
+    return row.originator_id.bytes
 
 
 def _header(cursor: SQLiteCursor) -> tuple[int, int]:

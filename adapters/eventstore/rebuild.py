@@ -12,6 +12,7 @@ from pathlib import Path
 
 from adapters.eventstore.catalog import SQLiteCatalog
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
+from adapters.eventstore.index_filling import fill_chunk_index
 from adapters.eventstore.projection_file import REBUILD_STEP
 from adapters.eventstore.sqlite_file import fsync_folder
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
@@ -99,6 +100,8 @@ def remove_abandoned_drafts(path: Path) -> int:
 
 
 def _replayed(name: ProjectionName, draft: Path, log: EventLog) -> Rebuilt:
+    if name is ProjectionName.CHUNK_INDEX:
+        fill_chunk_index(draft, log)
     with _OPENERS[name](draft, log, draft=True) as projection:
         projection.catch_up()
         return Rebuilt(position=projection.file.position(), digest=projection.file.digest())

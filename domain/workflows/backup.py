@@ -26,7 +26,7 @@ from domain.events.backup import (
     SnapshotTaken,
     SyntheticFullMerged,
 )
-from domain.events.restore_point import RestorePointCommitted, StoredDisk, StoredFile
+from domain.events.restore_point import StoredDisk, StoredFile
 from domain.events.stream_rules import BACKUP_RUN
 from domain.model.extents import Extent, merged, total_bytes
 from domain.model.machines import Machine
@@ -45,6 +45,7 @@ from domain.workflows.event_stream import EventStream
 from domain.workflows.ingest import Ingest
 from domain.workflows.machine_history import record_machine
 from domain.workflows.pack_writing import WrittenPack
+from domain.workflows.point_manifest import PointManifest, committed_point
 from domain.workflows.vault import Vault
 
 FULL = "full"
@@ -187,8 +188,32 @@ class BackupWorkflow:
                     StoredFile(name=file.name, size_bytes=len(file.content), chunk_ids=ingest.take_file(file.content))
                     for file in frozen.configuration_files
                 )
-                ingest.finish()
-            return self._commit(stream, ingest, frozen, disks, files, taken_at, excluded_bytes, started_s)
+            # After the machine was found to have held still: the packs must not speak of a point that was torn.
+            manifest = self._manifest(stream, frozen, disks, files, taken_at, excluded_bytes)
+            manifest_id = ingest.finish_with(manifest)
+            return self._commit(stream, ingest, frozen, disks, manifest, manifest_id, started_s)
+
+    def _manifest(
+        self,
+        stream: EventStream,
+        frozen: FrozenMachine,
+        disks: Sequence[tuple[StoredDisk, SyntheticFull]],
+        files: tuple[StoredFile, ...],
+        taken_at: datetime,
+        excluded_bytes: int,
+    ) -> PointManifest:
+        return PointManifest(
+            point_id=self._new_id(),
+            backup_id=stream.stream_id,
+            machine_id=frozen.machine.machine_id,
+            machine=frozen.machine,
+            taken_at=taken_at,
+            consistency=frozen.consistency_reached,
+            kind=FULL,
+            disks=tuple(disk for disk, _ in disks),
+            files=files,
+            excluded_bytes=excluded_bytes,
+        )
 
     @contextmanager
     def _let_go_afterwards(self, stream: EventStream, plan: SnapshotPlan) -> Iterator[None]:
@@ -303,48 +328,33 @@ class BackupWorkflow:
         ingest: Ingest,
         frozen: FrozenMachine,
         disks: Sequence[tuple[StoredDisk, SyntheticFull]],
-        files: tuple[StoredFile, ...],
-        taken_at: datetime,
-        excluded_bytes: int,
+        manifest: PointManifest,
+        manifest_id: bytes,
         started_s: float,
     ) -> BackupSummary:
         for disk, merge in disks:
             self._record_merge(stream, disk, merge)
-        point_id = self._new_id()
         figures = ingest.figures
         seconds = self._clock.monotonic_s() - started_s
         with stream.turn() as place:
             completed = BackupCompleted(
                 **place,
-                point_id=point_id.bytes,
+                point_id=manifest.point_id.bytes,
                 read_bytes=figures.read_bytes,
                 new_bytes=figures.new_bytes,
                 duplicate_bytes=figures.duplicate_bytes,
                 zero_bytes=figures.zero_bytes,
-                excluded_bytes=excluded_bytes,
+                excluded_bytes=manifest.excluded_bytes,
                 stored_bytes=figures.stored_bytes,
                 seconds=seconds,
             )
-            committed = RestorePointCommitted(
-                originator_id=point_id,
-                originator_version=1,
-                at=place["at"],
-                backup_id=stream.stream_id,
-                machine_id=frozen.machine.machine_id,
-                machine=frozen.machine,
-                taken_at=taken_at,
-                consistency=frozen.consistency_reached,
-                kind=FULL,
-                disks=tuple(disk for disk, _ in disks),
-                files=files,
-                excluded_bytes=excluded_bytes,
-            )
+            committed = committed_point(manifest, manifest_id, at=place["at"])
             stream.append(completed, committed)
         return BackupSummary(
-            point_id=point_id,
+            point_id=manifest.point_id,
             backup_id=stream.stream_id,
             machine=frozen.machine,
-            taken_at=taken_at,
+            taken_at=manifest.taken_at,
             kind=FULL,
             cause=CAUSE_NO_TRACKING,
             consistency=frozen.consistency_reached,
@@ -353,7 +363,7 @@ class BackupWorkflow:
             zero_bytes=figures.zero_bytes,
             new_bytes=figures.new_bytes,
             duplicate_bytes=figures.duplicate_bytes,
-            excluded_bytes=excluded_bytes,
+            excluded_bytes=manifest.excluded_bytes,
             stored_bytes=figures.stored_bytes,
             seconds=seconds,
             remarks=tuple(frozen.remarks),

@@ -16,6 +16,7 @@ from domain.ports.chunk_index import ChunkIndex
 from domain.ports.disks import FrozenDisk
 from domain.ports.progress import Progress
 from domain.workflows.pack_writing import WrittenPack
+from domain.workflows.point_manifest import PointManifest, encode_manifest
 from domain.workflows.segment_tasks import SegmentTask, segment_tasks
 from domain.workflows.segment_worker import IngestFigures, SegmentWorker, SharedRun
 from domain.workflows.vault import Vault
@@ -93,9 +94,22 @@ class Ingest:
 
     def finish(self) -> None:
         """Make data packs durable, then map packs: the order that a crash may cut anywhere."""
+        self._finish_data()
+        self._run.maps.finish()
+
+    def finish_with(self, manifest: PointManifest) -> bytes:
+        """Do what ``finish`` does, with the point's manifest as the last chunk of all, and return its id.
+
+        A manifest in a durable pack says that all that its point needs is durable.
+        """
+        self._finish_data()
+        manifest_id = self._run.store_node(encode_manifest(self._run.vault.keys, manifest, self._run.store_node))
+        self._run.maps.finish()
+        return manifest_id
+
+    def _finish_data(self) -> None:
         for done in [self._pool.submit(worker.writer.finish) for worker in self._workers]:
             done.result()
-        self._run.maps.finish()
 
     def _leaves(self, disk: FrozenDisk, tasks: Iterator[SegmentTask]) -> Iterator[tuple[int, bytes]]:
         """Run the tasks on the workers, never more than one for each, in no order."""
