@@ -29,6 +29,7 @@ from adapters.reading.tesseract import TesseractReader
 from adapters.restore_folder import RestoredFolder, restore_to_folder
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
+from adapters.stores.folder_log import FolderLogStore
 from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
@@ -39,8 +40,10 @@ from domain.ports.mail import MailTransport
 from domain.ports.progress import Progress
 from domain.workflows.backup import BackupSettings, BackupWorkflow
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.log_shipping import LogShipping, unshipped
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.report_delivery import deliver_reports
+from domain.workflows.shipped_log import ShippedLog
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
@@ -54,6 +57,8 @@ class Atesta:
         # Read at once: it is taken out of the environment, so that no program started later inherits it.
         self._smtp_password_given = smtp_password_given()
         self.store = FolderPackStore(configuration.repository_folder)
+        self.log_store = FolderLogStore(configuration.repository_folder)
+        self._shipping: LogShipping | None = None
 
     @cached_property
     def source(self) -> ExportedMachines:
@@ -74,7 +79,8 @@ class Atesta:
             raise DamagedDataError(
                 "The event store is empty: the history of the repository is gone, or `atesta init` was interrupted.",
                 where=str(self._events_path),
-                next_step="Bring events.sqlite back from a copy; if nothing was ever backed up, remove the repository.",
+                next_step=f"Run `atesta recover --from {self.store.location}`; if nothing was ever backed up, remove "
+                "the repository.",
             )
         return log
 
@@ -123,7 +129,7 @@ class Atesta:
         """What backs machines up."""
         return BackupWorkflow(
             vault=vault,
-            log=self.log,
+            log=self.shipped_log(vault),
             index=self.index,
             catalog=self.catalog,
             locks=FileMachineLocks(self._state("locks")),
@@ -136,13 +142,27 @@ class Atesta:
             ),
         )
 
+    def shipping(self, vault: Vault) -> LogShipping:
+        """What keeps the history in the store as well."""
+        if self._shipping is None:
+            self._shipping = LogShipping(vault, self.log, self.log_store, FileMachineLocks(self._state("locks")))
+        return self._shipping
+
+    def shipped_log(self, vault: Vault) -> ShippedLog:
+        """The event store for commands that have the key: what they append is shipped."""
+        return ShippedLog(self.log, self.shipping(vault))
+
+    def events_unshipped(self) -> int:
+        """How many event numbers the store does not have yet."""
+        return sum(last - first + 1 for first, last in unshipped(self.log_store.log_objects(), self.log.last_number()))
+
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""
         content = self.configuration.content
         lab_folder = self.configuration.lab_folder
         return VerificationWorkflow(
             reader=self.reader(vault),
-            log=self.log,
+            log=self.shipped_log(vault),
             guests=OutsideGuestFileSystems(),
             lab=QemuLab(
                 lab_folder, memory_bytes_max=parse_size(content.lab.memory), processors_max=content.lab.processors

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adapters.cli import backup, events, init, machines, outbox, points, rebuild, restore, status, verify
+from adapters.cli import backup, events, init, machines, outbox, points, rebuild, recover, restore, status, verify
 from adapters.cli.session import Session
 from adapters.configuration import ENVIRONMENT_VARIABLE
 
@@ -52,7 +52,7 @@ def common(
     context.obj = Session(configuration_file=config, out=Console(), err=Console(stderr=True))
 
 
-for command in (init, machines, backup, points, restore, verify, events, status, outbox, rebuild):
+for command in (init, machines, backup, points, restore, verify, events, status, outbox, rebuild, recover):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 

@@ -23,6 +23,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         figures = catalog.figures()
         points = {point.machine_id: point for point in catalog.points()}
         running = catalog.runs(state="running")
+        unshipped = atesta.events_unshipped()
         waiting = [mail for mail in atesta.outbox.queued() if mail.state in (MailState.WAITING, MailState.SENDING)]
         if json:
             print_json(
@@ -35,6 +36,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                     "chunks": figures.chunks,
                     "stored_bytes": figures.stored_bytes,
                     "events": figures.events,
+                    "events_unshipped": unshipped,
                     "runs_failed": figures.runs_failed,
                     "running": [run.machine_name for run in running],
                     "mails_waiting": len(waiting),
@@ -70,5 +72,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         )
         for run_ in running:
             out.print(Text(f"Running or interrupted: {cleaned(run_.machine_name)}, {human_age(run_.started_at, now)}"))
+        if unshipped:
+            out.print(f"{unshipped} events not yet in the repository; the next backup or verification ships them.")
         if waiting:
             out.print(f"{len(waiting)} mails wait; `atesta outbox` delivers them.")

@@ -96,7 +96,9 @@ class SQLiteEventLog:
         """The rows after ``number`` as they stand there, in portions as ``events_after`` reads them."""
         after = number
         while portion := self._portion(after, ()):
-            yield [StoredRow(one.id, _stream_bytes(one), one.originator_version, one.topic, one.state) for one in portion]
+            yield [
+                StoredRow(one.id, _stream_bytes(one), one.originator_version, one.topic, one.state) for one in portion
+            ]
             after = portion[-1].id
 
     def last_number(self) -> int:

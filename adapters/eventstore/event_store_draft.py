@@ -19,7 +19,13 @@ from domain.content.shipped_log import StoredRow
 from domain.errors import BadInputError, DamagedDataError
 
 _TABLE = "stored_events"
-_BULK_PRAGMAS = ("journal_mode=DELETE", "journal_mode=MEMORY", "synchronous=OFF", "locking_mode=EXCLUSIVE", "cache_size=-65536")
+_BULK_PRAGMAS = (
+    "journal_mode=DELETE",
+    "journal_mode=MEMORY",
+    "synchronous=OFF",
+    "locking_mode=EXCLUSIVE",
+    "cache_size=-65536",
+)
 _INSERT = f"INSERT INTO {_TABLE} VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - constant
 _BETWEEN = f"SELECT * FROM {_TABLE} WHERE notification_id BETWEEN ? AND ? ORDER BY notification_id"  # noqa: S608 - constant
 _STREAM_END = f"SELECT MAX(originator_version) FROM {_TABLE} WHERE originator_id = ?"  # noqa: S608 - constant
@@ -55,7 +61,10 @@ class SQLiteEventStoreDraft:
         """The rows in ``first..last``."""
         with self._trouble():
             found = self._connection.execute(_BETWEEN, (first, last)).fetchall()
-        return [StoredRow(number, UUID(stream).bytes, version, topic, state) for number, stream, version, topic, state in found]
+        return [
+            StoredRow(number, UUID(stream).bytes, version, topic, state)
+            for number, stream, version, topic, state in found
+        ]
 
     def stream_end(self, stream: bytes) -> int:
         """The number of the last event of a stream."""

@@ -24,6 +24,7 @@ from domain.events.backup import ChunksWritten
 from domain.events.recovery import PackAdopted
 from domain.ports.event_log import EventLog
 
+ADDING = (ChunksWritten, PackAdopted)
 _RUN_CHUNKS = 1 << 20
 _BUCKETS = 256
 _ROWS_AT_ONCE = 8192
@@ -76,7 +77,7 @@ def _enter_packs(connection: sqlite3.Connection, log: EventLog, runs: _Runs) -> 
     reached = 0
     for numbered in log.events_after(0, topics=chunk_index_schema().topics):
         event = numbered.event
-        if not isinstance(event, ChunksWritten | PackAdopted):
+        if not isinstance(event, ADDING):
             break
         inserted = connection.execute(
             INDEX_PACK, (event.pack_id, event.pack_kind, event.pack_bytes, event.chunk_count)

@@ -54,7 +54,7 @@ def rebuild(name: ProjectionName, path: Path, log: EventLog) -> Rebuilt:
     draft = path.with_name(f"{path.name}{_DRAFT_MARK}{secrets.token_hex(8)}")
     try:
         rebuilt = _replayed(name, draft, log)
-        _swap(draft, path)
+        swap_projection(draft, path)
     finally:
         _discard(draft)
     return rebuilt
@@ -107,8 +107,11 @@ def _replayed(name: ProjectionName, draft: Path, log: EventLog) -> Rebuilt:
         return Rebuilt(position=projection.file.position(), digest=projection.file.digest())
 
 
-def _swap(draft: Path, path: Path) -> None:
-    """The old file goes first and its logs after it; only then comes the new one, which has no log."""
+def swap_projection(draft: Path, path: Path) -> None:
+    """Put a finished, closed draft in the place of ``path``.
+
+    The old file goes first and its logs after it; only then comes the new one, which has no log.
+    """
     _fold_in_log(draft)
     with SwapLock(path).alone():
         remove_with_logs(path)

@@ -85,7 +85,13 @@ def history_after(keys: RepositoryKeys, before: bytes, encoded_rows: Iterable[by
 
 
 def seal_rows(
-    keys: RepositoryKeys, repository_id: bytes, salt: bytes, first: int, last: int, before: bytes, rows: Sequence[StoredRow]
+    keys: RepositoryKeys,
+    repository_id: bytes,
+    salt: bytes,
+    first: int,
+    last: int,
+    before: bytes,
+    rows: Sequence[StoredRow],
 ) -> tuple[LogObjectId, bytes, bytes]:
     """An object for all rows in ``first..last``: its id, its bytes, and the history's digest after it.
 

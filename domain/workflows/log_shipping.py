@@ -52,7 +52,9 @@ class LogShipping:
             with suppress(BusyError):  # the lock only saves work: what two ship at once is equal
                 held.enter_context(self._held())
             names = self._checked_names()
-            return sum(self._ship_range(first, last, names) for first, last in unshipped(names, self._rows.last_number()))
+            return sum(
+                self._ship_range(first, last, names) for first, last in unshipped(names, self._rows.last_number())
+            )
 
     def _held(self) -> AbstractContextManager[None]:
         return self._locks.held(_LOCK)
@@ -71,9 +73,7 @@ class LogShipping:
     def _opened(self, name: LogObjectId) -> LogObject | None:
         """The object, or None when it is damaged: then its events are shipped anew."""
         try:
-            opened = open_rows(
-                self._vault.keys, self._vault.repository_id, name, self._store.read_log_object(name)
-            )
+            opened = open_rows(self._vault.keys, self._vault.repository_id, name, self._store.read_log_object(name))
         except DamagedDataError:
             self._unreadable.add(name)
             return None

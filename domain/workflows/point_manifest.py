@@ -72,9 +72,7 @@ def committed_point(manifest: PointManifest, manifest_id: bytes, *, at: datetime
     )
 
 
-def encode_manifest(
-    keys: RepositoryKeys, manifest: PointManifest, store_part: Callable[[bytes], bytes]
-) -> bytes:
+def encode_manifest(keys: RepositoryKeys, manifest: PointManifest, store_part: Callable[[bytes], bytes]) -> bytes:
     """The chunk of a manifest; a long one has its body stored in parts by ``store_part``, which returns their ids."""
     body = zstandard.ZstdCompressor(level=3, write_content_size=True).compress(_ENCODER.encode(manifest))
     form = _INLINE
