@@ -49,9 +49,9 @@ def recover_state(
     """
     _make_folder(state_folder)
     with FileMachineLocks(state_folder / "locks").held(_LOCK):
-        _refuse_to_overwrite(state_folder / EVENTS)
         for leftover in state_folder.glob(f"{_DRAFT_MARK}*"):
             shutil.rmtree(leftover, ignore_errors=True)
+        _refuse_to_overwrite(state_folder / EVENTS)
         draft = state_folder / f"{_DRAFT_MARK}{secrets.token_hex(8)}"
         _make_folder(draft)
         try:
