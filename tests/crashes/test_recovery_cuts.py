@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from adapters import recovering
 from adapters.eventstore.rebuild import ProjectionName, equals_replay
+from domain.errors import BadInputError
 from domain.workflows import pack_writing
 from tests.doubles.faults import Cut, PowerCutError
 from tests.doubles.frozen_disks import whole_disk
@@ -88,7 +88,7 @@ def test_a_recovery_that_is_cut_at_any_step_leaves_nothing_or_the_whole(
                 ended += 1
         assert cut.steps == step
         if (into / "events.sqlite").exists():
-            with pytest.raises(recovering.BadInputError):
+            with pytest.raises(BadInputError):
                 recover(home, into)
         else:
             assert recover(home, into).is_whole

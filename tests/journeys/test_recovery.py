@@ -32,7 +32,7 @@ def lost(tmp_path: Path, exports: Path) -> tuple[Path, list[dict[str, object]], 
 
 def restored(home: Path, point: object, into: str) -> bytes:
     found = answer(home, "restore", str(point), "--to", into, "--format", "raw")
-    (disk,) = [file for file in found["files"] if file.endswith(".raw")]
+    (disk,) = [Path(file) for file in found["files"] if file.endswith(".raw")]
     return (home / disk).read_bytes()
 
 
