@@ -183,12 +183,12 @@ def _report(
         f"`python -m benchmarks.recovery --chunks {numbers} --packs-alone {packs_alone}`; one run."
     )
     yield (
-        "- Histories have a `chunks-written` event for every 1,000 chunks with random ids; the packs that they name are "
-        "empty files, because recovery only lists them."
+        "- Histories have a `chunks-written` event for every 1,000 chunks with random ids; the packs that they name "
+        "are empty files, because recovery only lists them."
     )
     yield (
-        "- Real packs hold 1,000 chunks of 512 random bytes each, and there is a point for every 4,096 chunks; recovery "
-        "opens every footer and every map and looks up every chunk."
+        "- Real packs hold 1,000 chunks of 512 random bytes each, and there is a point for every 4,096 chunks; "
+        "recovery opens every footer and every map and looks up every chunk."
     )
     yield (
         f"- {machine.processors} processors ({machine.processor}), {machine.memory_bytes / (1 << 30):.0f} GiB of "
