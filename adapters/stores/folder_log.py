@@ -29,19 +29,21 @@ class FolderLogStore:
         """Write an object durably."""
         path = self._objects / log_object_name(name)
         with _as_trouble(path):
-            if not self._objects.is_dir():
-                self._objects.mkdir(parents=True, exist_ok=True)
-                sync_folder(self._folder)
+            self._objects.mkdir(parents=True, exist_ok=True)
+            # Also when the folder was there: another process may have made it and not have come to this yet.
+            sync_folder(self._folder)
             with suppress(FileExistsError):
                 write_durably(path, content, replace=False)
 
-    def log_objects(self) -> Iterator[LogObjectId]:
-        """The names of all objects."""
+    def log_objects(self, first_min: int = 1) -> Iterator[LogObjectId]:
+        """The names of the objects that begin at ``first_min`` or later."""
         if not self._objects.is_dir():
             return
+        # Names begin with the first number in hexadecimal, so most of a long log is passed over unparsed.
+        name_min = f"{first_min:016x}"
         with _as_trouble(self._objects):
-            names = [parse_log_object_name(name) for name in os.listdir(self._objects)]  # noqa: PTH208 - names only
-        yield from (name for name in names if name is not None)
+            names = [name for name in os.listdir(self._objects) if name >= name_min]  # noqa: PTH208 - names only
+        yield from (found for found in map(parse_log_object_name, names) if found is not None)
 
     def read_log_object(self, name: LogObjectId) -> bytes:
         """An object's bytes."""

@@ -21,9 +21,9 @@ class MemoryLogStore:
         log_object_name(name)
         self.objects.setdefault(name, content)
 
-    def log_objects(self) -> Iterator[LogObjectId]:
-        """The names of all objects."""
-        return iter(list(self.objects))
+    def log_objects(self, first_min: int = 1) -> Iterator[LogObjectId]:
+        """The names of the objects that begin at ``first_min`` or later."""
+        return iter([name for name in self.objects if name.first >= first_min])
 
     def read_log_object(self, name: LogObjectId) -> bytes:
         """An object's bytes."""

@@ -78,8 +78,11 @@ class LogStore(Protocol):
         Raises ValueError for a name that cannot be, EnvironmentTroubleError when the store cannot be written.
         """
 
-    def log_objects(self) -> Iterator[LogObjectId]:
-        """The names of all objects, in no order; names that are no such names are passed over."""
+    def log_objects(self, first_min: int = 1) -> Iterator[LogObjectId]:
+        """The names of the objects that begin at event ``first_min`` or later, in no order.
+
+        Names that are no such names are passed over.
+        """
 
     def read_log_object(self, name: LogObjectId) -> bytes:
         """An object's bytes, never more than a few more than an object may have.

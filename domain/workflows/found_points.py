@@ -28,7 +28,7 @@ class FoundPoint:
 def find_points(vault: Vault, reader: ChunkReader, packs: Iterable[bytes], progress: Progress) -> list[FoundPoint]:
     """The points whose manifests stand in the map packs among ``packs``, oldest first, each once.
 
-    A pack or a frame that does not open is passed over: it has been reported as damaged.
+    A pack or a frame that does not open is passed over.
     """
     found: dict[bytes, FoundPoint] = {}
     progress.begin("Looking for restore points", None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import ExitStack, suppress
 
 from domain.content.shipped_log import (
     HISTORY_START,
@@ -40,32 +40,36 @@ class LogShipping:
         self._store = store
         self._locks = locks
         self._turn = threading.Lock()
-        self._ends: dict[LogObjectId, bytes] = {}
+        self._covered = 0
+        self._ends: dict[int, bytes] = {0: HISTORY_START}
+        self._verified: set[LogObjectId] = set()
         self._unreadable: set[LogObjectId] = set()
 
     def ship(self) -> int:
         """Ship what the store does not have; durable when the call returns. Returns how many events.
 
-        Raises DamagedDataError when the store's history is another one, EnvironmentTroubleError when it is full.
+        The first call looks at the names of all objects, later ones at what is new. Raises DamagedDataError when the
+        store's history is another one, EnvironmentTroubleError when it is full.
         """
         with self._turn, ExitStack() as held:
             with suppress(BusyError):  # the lock only saves work: what two ship at once is equal
-                held.enter_context(self._held())
+                held.enter_context(self._locks.held(_LOCK))
             names = self._checked_names()
-            return sum(
-                self._ship_range(first, last, names) for first, last in unshipped(names, self._rows.last_number())
-            )
-
-    def _held(self) -> AbstractContextManager[None]:
-        return self._locks.held(_LOCK)
+            last_number = self._rows.last_number()
+            missing = unshipped(names, last_number, covered=self._covered)
+            shipped = sum(self._ship_range(first, last, names) for first, last in missing)
+            self._covered = last_number
+            return shipped
 
     def _checked_names(self) -> list[LogObjectId]:
-        """The objects of the store, after the newest readable one was compared with this event store."""
-        names = sorted(set(self._store.log_objects()) - self._unreadable, key=lambda one: (one.last, one.first))
-        while names and names[-1] not in self._ends:
+        """The objects that are not known to be covered, after the newest readable one was compared with this store."""
+        new = set(self._store.log_objects(self._covered + 1)) - self._unreadable
+        names = sorted(new, key=lambda one: (one.last, one.first))
+        while names and names[-1] not in self._verified:
             newest = self._opened(names[-1])
             if newest is not None:
-                self._compare(names[-1], newest)
+                self._compare(newest)
+                self._verified.add(names[-1])
                 break
             names.pop()
         return names
@@ -73,17 +77,14 @@ class LogShipping:
     def _opened(self, name: LogObjectId) -> LogObject | None:
         """The object, or None when it is damaged: then its events are shipped anew."""
         try:
-            opened = open_rows(self._vault.keys, self._vault.repository_id, name, self._store.read_log_object(name))
+            return open_rows(self._vault.keys, self._vault.repository_id, name, self._store.read_log_object(name))
         except DamagedDataError:
             self._unreadable.add(name)
             return None
-        self._ends[name] = opened.after
-        return opened
 
-    def _compare(self, name: LogObjectId, newest: LogObject) -> None:
-        here = list(rows_in(self._rows, newest.first, newest.last))
-        if newest.last > self._rows.last_number() or here != list(newest.rows):
-            del self._ends[name]
+    def _compare(self, newest: LogObject) -> None:
+        here = tuple(rows_in(self._rows, newest.first, newest.last))
+        if newest.last > self._rows.last_number() or here != newest.rows:
             raise DamagedDataError(
                 "The history in the repository is not that of this event store: another installation wrote to the "
                 "repository, or the event store was put back from an old copy.",
@@ -91,6 +92,7 @@ class LogShipping:
                 next_step="Nothing was changed. Move the state folder aside and run `atesta recover`, which takes all "
                 "that was shipped.",
             )
+        self._ends[newest.last] = newest.after
 
     def _ship_range(self, first: int, last: int, names: Iterable[LogObjectId]) -> int:
         shipped = 0
@@ -107,32 +109,30 @@ class LogShipping:
                 portion,
             )
             self._store.write_log_object(name, content)
-            self._ends[name] = before
+            self._verified.add(name)
+            self._ends[end] = before
             first = end + 1
             shipped += len(portion)
         return shipped
 
     def _history_before(self, first: int, names: Iterable[LogObjectId]) -> bytes:
         """The digest of all that comes before ``first``, from an object that ends there."""
-        if first == 1:
-            return HISTORY_START
         for name in names:
-            if name.last == first - 1:
-                if name not in self._ends:
-                    self._opened(name)
-                if name in self._ends:
-                    return self._ends[name]
-        return HISTORY_UNKNOWN
+            if name.last == first - 1 and name.last not in self._ends:
+                found = self._opened(name)
+                if found is not None:
+                    self._ends[found.last] = found.after
+        return self._ends.get(first - 1, HISTORY_UNKNOWN)
 
 
-def unshipped(names: Iterable[LogObjectId], last_number: int) -> list[tuple[int, int]]:
-    """The ranges of event numbers up to ``last_number`` that no object covers, both ends included."""
+def unshipped(names: Iterable[LogObjectId], last_number: int, *, covered: int = 0) -> list[tuple[int, int]]:
+    """The ranges of event numbers in ``covered + 1..last_number`` that no object covers, both ends included."""
     ranges: list[tuple[int, int]] = []
-    reached = 0
-    for name in sorted(names):
-        if name.first > reached + 1:
-            ranges.append((reached + 1, min(name.first - 1, last_number)))
-        reached = max(reached, name.last)
+    reached = covered
+    for first, last in sorted((name.first, name.last) for name in names):
+        if first > reached + 1:
+            ranges.append((reached + 1, min(first - 1, last_number)))
+        reached = max(reached, last)
     if reached < last_number:
         ranges.append((reached + 1, last_number))
     return [(first, last) for first, last in ranges if first <= last]

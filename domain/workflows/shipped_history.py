@@ -21,6 +21,8 @@ from domain.ports.store import LogStore
 from domain.workflows.vault import Vault
 
 _ENDS_KEPT = 4096
+_NUMBERS_LOST_MAX = 1 << 32
+"""An unreadable object may be a stray file whose name claims numbers that no event will ever have."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class _Reading:
         self._dropped: set[int] = set()
 
     def history(self) -> ShippedHistory:
-        names = sorted(self._store.log_objects())
+        names = sorted(self._store.log_objects(), key=lambda one: (one.first, one.last, one.digest))
         self._progress.begin("Reading the history", None)
         for name in names:
             found = self._opened(name)
@@ -74,7 +76,8 @@ class _Reading:
                 self._check_overlap(name, found)
                 self._take(found)
         self._progress.end()
-        self._found.numbers_taken = max((name.last for name in names), default=0)
+        believable = [name.last for name in names if name.last <= self._reached + _NUMBERS_LOST_MAX]
+        self._found.numbers_taken = max(believable, default=0)
         if self._found.numbers_taken > self._reached:
             self._found.gaps.append((self._reached + 1, self._found.numbers_taken))
         return self._found
@@ -137,6 +140,7 @@ def _contradiction(name: LogObjectId, number: int) -> DamagedDataError:
     return DamagedDataError(
         "Two parts of the shipped history contradict each other.",
         where=f"event {number}, shipped log object {name}",
-        next_step="Two installations wrote to this repository. Move the objects of the one that you do not want out of "
-        "the folder log, from the one that holds this event on, and run the recovery again.",
+        next_step="Two installations wrote to this repository, or a lost part came back too late. Move the objects of "
+        "the history that you do not want out of the folder log, from the one that holds this event on, and run the "
+        "recovery again.",
     )

@@ -32,6 +32,13 @@ def test_an_object_comes_back_under_its_name(store: LogStore) -> None:
     assert (store.read_log_object(ONE), store.read_log_object(TWO)) == (b"one", b"two")
 
 
+def test_objects_are_listed_from_a_number_on(store: LogStore) -> None:
+    store.write_log_object(ONE, b"one")
+    store.write_log_object(TWO, b"two")
+
+    assert [sorted(store.log_objects(first)) for first in (1, 2, 8, 9)] == [[ONE, TWO], [TWO], [TWO], []]
+
+
 def test_an_object_is_never_changed(store: LogStore) -> None:
     store.write_log_object(ONE, b"one")
     store.write_log_object(ONE, b"other")

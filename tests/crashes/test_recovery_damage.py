@@ -15,7 +15,7 @@ from adapters.locks import FileMachineLocks
 from adapters.recovering import recover_state
 from adapters.stores.folder_log import FolderLogStore
 from adapters.stores.names import log_object_name
-from domain.content.shipped_log import HISTORY_UNKNOWN, LogObjectId, StoredRow, open_rows, seal_rows
+from domain.content.shipped_log import HISTORY_UNKNOWN, NUMBER_LIMIT, LogObjectId, StoredRow, open_rows, seal_rows
 from domain.errors import BusyError, DamagedDataError, EnvironmentTroubleError
 from domain.events.repository import RepositoryCreated, RepositoryRecovered
 from domain.events.restore_point import RestorePointCommitted
@@ -131,6 +131,20 @@ def test_numbers_that_a_lost_part_had_are_never_given_again(home: Path, tmp_path
     first_lost = int(newest.name.split("-")[0], 16)
     assert [number for number in numbers if first_lost <= number <= last] == []
     assert numbers[-1] > last
+
+
+def test_a_stray_file_that_claims_absurd_numbers_is_named_and_changes_nothing(home: Path, tmp_path: Path) -> None:
+    stray = home / "store" / "log" / log_object_name(LogObjectId(1, NUMBER_LIMIT - 1, b"s" * 32))
+    stray.write_bytes(b"nothing")
+
+    found = recover(home, tmp_path / "into")
+
+    assert (found.history.gaps, len(found.history.damaged), found.is_whole) == ([], 1, False)
+    with recovered(home, tmp_path / "into"):
+        pass
+    back_up(tmp_path / "into", source_of(9))
+    assert recover(tmp_path / "into", tmp_path / "again").history.gaps == []
+    assert contents(home, tmp_path / "again") == [*ALL, [noise(9)]]
 
 
 def test_without_any_history_the_packs_give_all_points(home: Path, tmp_path: Path) -> None:

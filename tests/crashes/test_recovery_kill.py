@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from tests.doubles.exported_folder import CommandLine
+from tests.doubles.exported_folder import MACHINE_ID, CommandLine
 
 ROOT = Path(__file__).parents[2]
 KILLS = 5
@@ -64,3 +64,42 @@ def _names(state: Path) -> list[str]:
         return sorted(str(path.relative_to(state)) for path in state.rglob("*"))
     except FileNotFoundError:
         return []
+
+
+def test_what_two_backups_ship_at_once_is_recovered_as_one_history(tmp_path: Path) -> None:
+    line = CommandLine(tmp_path)
+    line.init()
+    for number, name in enumerate(("web", "db")):
+        line.add_machine(name, content(number), machine_id=MACHINE_ID.replace("6", str(number)))
+    commands = [line.process("backup", name, "--no-verify") for name in ("web", "db")]
+    runs = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        for command, environment in commands
+    ]
+    assert [run.wait(timeout=300) for run in runs] == [0, 0]
+    points = line.points()
+    shutil.rmtree(line.repository / "state")
+
+    done = line.run("recover", "--from", str(line.repository))
+
+    assert done.exit_code == 0, done.output
+    assert line.points() == points
+    assert len(points) == 2
+
+
+def test_a_history_that_cannot_be_shipped_is_told_and_shipped_later(tmp_path: Path) -> None:
+    line = CommandLine(tmp_path)
+    line.init()
+    line.add_machine("web", content(0))
+    in_the_way = line.repository / "log"
+    in_the_way.write_bytes(b"no folder")
+
+    done = line.run("backup", "--no-verify")
+
+    assert done.exit_code == 5
+    assert "could not be shipped" in done.stderr
+    assert len(line.points()) == 1
+    assert "events not yet in the repository" in line.run("status").stdout
+    in_the_way.unlink()
+    assert line.run("backup", "--no-verify").exit_code == 0
+    assert "not yet in the repository" not in line.run("status").stdout

@@ -167,14 +167,40 @@ def test_two_that_ship_at_once_ship_the_same(world: World) -> None:
     assert world.shipping().ship() == 1
 
 
-@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), max_size=8), st.integers(0, 40))
-def test_what_is_unshipped_is_what_no_object_covers(spans: list[tuple[int, int]], last_number: int) -> None:
+def test_a_process_that_goes_on_sees_what_another_one_ships(world: World) -> None:
+    one, two = world.shipping(), world.shipping()
+    for shipping in (one, two, one, one, two):
+        world.grow()
+        shipping.ship()
+
+    assert world.ranges() == [(number, number) for number in range(1, 6)]
+    assert two.ship() == 0
+
+
+def test_a_process_that_goes_on_refuses_what_another_installation_shipped(world: World) -> None:
+    world.grow(2)
+    shipping = world.shipping()
+    shipping.ship()
+    other = World()
+    other.vault, other.store = world.vault, world.store
+    other.log.append([stored.event for stored in world.log.events_after(0)])
+    other.grow(1)
+    other.shipping().ship()
+    world.grow(1)
+
+    with pytest.raises(DamagedDataError, match="not that of this event store"):
+        shipping.ship()
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), max_size=8), st.integers(0, 40), st.integers(0, 20))
+def test_what_is_unshipped_is_what_no_object_covers(spans: list[tuple[int, int]], last_number: int, known: int) -> None:
     names = [LogObjectId(first, first + more, bytes(32)) for first, more in spans]
     covered = {number for name in names for number in range(name.first, name.last + 1)}
 
-    found = [number for first, last in unshipped(names, last_number) for number in range(first, last + 1)]
+    missing = unshipped(names, last_number, covered=known)
+    found = [number for first, last in missing for number in range(first, last + 1)]
 
-    assert found == sorted(set(range(1, last_number + 1)) - covered)
+    assert found == sorted(set(range(known + 1, last_number + 1)) - covered)
 
 
 def test_a_committed_point_is_in_the_store_when_the_append_returns(world: World) -> None:
