@@ -28,7 +28,7 @@ ADDING = (ChunksWritten, PackAdopted)
 _RUN_CHUNKS = 1 << 20
 _BUCKETS = 256
 _ROWS_AT_ONCE = 8192
-_ENTRY = np.dtype([("id", "V32"), ("pack", "<u4"), ("ordinal", "<u4")])
+_ENTRY = np.dtype([("id", "V32"), ("pack", "<u8"), ("ordinal", "<u4")])
 _PRAGMAS = ("journal_mode=DELETE", "journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "cache_size=-65536")
 _Entries = npt.NDArray[np.void]
 

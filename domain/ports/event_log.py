@@ -43,7 +43,10 @@ class StoredRows(Protocol):
     """The rows of the event store as they stand there, for shipping."""
 
     def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:
-        """The rows after ``number``, in order, in portions of bounded size; nothing in them is checked."""
+        """The rows after ``number``, in order, in portions of bounded size.
+
+        Raises DamagedDataError for a row that is not what was written.
+        """
 
     def last_number(self) -> int:
         """The number of the last event, 0 when there is none."""
