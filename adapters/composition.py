@@ -32,6 +32,7 @@ from adapters.restore_folder import RestoredFolder, restore_to_folder
 from adapters.run_turn import RunTurn
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
+from adapters.stores.folder_log import FolderLogStore
 from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
@@ -46,6 +47,7 @@ from domain.ports.progress import Progress
 from domain.workflows.backup import BackupWorkflow
 from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.log_shipping import LogShipping, unshipped
 from domain.workflows.looking import condition_of
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.point_use import point_in_use
@@ -53,6 +55,7 @@ from domain.workflows.prune import PruneWorkflow
 from domain.workflows.report_delivery import deliver_reports
 from domain.workflows.retention import RetentionWorkflow
 from domain.workflows.scrub import ScrubWorkflow
+from domain.workflows.shipped_log import ShippedLog
 from domain.workflows.touched import TouchedPoint, touched_points
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
@@ -67,6 +70,8 @@ class Atesta:
         # Read at once: it is taken out of the environment, so that no program started later inherits it.
         self._smtp_password_given = smtp_password_given()
         self.store = FolderPackStore(configuration.repository_folder)
+        self.log_store = FolderLogStore(configuration.repository_folder)
+        self._shipping: LogShipping | None = None
 
     @cached_property
     def source(self) -> ExportedMachines:
@@ -87,7 +92,8 @@ class Atesta:
             raise DamagedDataError(
                 "The event store is empty: the history of the repository is gone, or `atesta init` was interrupted.",
                 where=str(self._events_path),
-                next_step="Bring events.sqlite back from a copy; if nothing was ever backed up, remove the repository.",
+                next_step=f"Run `atesta recover --from {self.store.location}`; if nothing was ever backed up, remove "
+                "the repository.",
             )
         return log
 
@@ -150,7 +156,7 @@ class Atesta:
         policy = self.configuration.content.backup
         return BackupWorkflow(
             vault=vault,
-            log=self.log,
+            log=self.shipped_log(vault),
             index=self.index,
             catalog=self.catalog,
             locks=self.locks,
@@ -178,13 +184,27 @@ class Atesta:
                 next_step="See whether its disk is mounted, or bring the packs back from a copy.",
             )
 
+    def shipping(self, vault: Vault) -> LogShipping:
+        """What keeps the history in the store as well."""
+        if self._shipping is None:
+            self._shipping = LogShipping(vault, self.log, self.log_store, FileMachineLocks(self._state("locks")))
+        return self._shipping
+
+    def shipped_log(self, vault: Vault) -> ShippedLog:
+        """The event store for commands that have the key: what they append is shipped."""
+        return ShippedLog(self.log, self.shipping(vault))
+
+    def events_unshipped(self) -> int:
+        """How many event numbers the store does not have yet."""
+        return sum(last - first + 1 for first, last in unshipped(self.log_store.log_objects(), self.log.last_number()))
+
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""
         content = self.configuration.content
         lab_folder = self.configuration.lab_folder
         return VerificationWorkflow(
             reader=self.reader(vault),
-            log=self.log,
+            log=self.shipped_log(vault),
             guests=OutsideGuestFileSystems(),
             lab=QemuLab(
                 lab_folder, memory_bytes_max=parse_size(content.lab.memory), processors_max=content.lab.processors
@@ -215,7 +235,7 @@ class Atesta:
         below = self.configuration.content.prune.repack_below_percent
         return PruneWorkflow(
             vault=vault,
-            log=self.log,
+            log=self.shipped_log(vault),
             index=self.index,
             locks=self.locks,
             clock=self.clock,
@@ -229,7 +249,7 @@ class Atesta:
         return ScrubWorkflow(
             store=self.store,
             vault=vault,
-            log=self.log,
+            log=self.shipped_log(vault) if vault is not None else self.log,
             index=self.index,
             locks=self.locks,
             clock=self.clock,
@@ -313,7 +333,7 @@ class Atesta:
     def condition(self) -> Condition:
         """How the repository is now."""
         return condition_of(
-            self.catalog, self.index, self.outbox, self._space(), self._events_unshipped(), self.clock.now()
+            self.catalog, self.index, self.outbox, self._space(), self.events_unshipped(), self.clock.now()
         )
 
     def write_metrics(self, path: Path) -> None:
@@ -326,10 +346,6 @@ class Atesta:
         except OSError:
             return None
         return SpaceCondition(free_bytes=found.f_bavail * found.f_frsize, size_bytes=found.f_blocks * found.f_frsize)
-
-    def _events_unshipped(self) -> int | None:
-        """None: the log is not shipped."""
-        return None
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names."""

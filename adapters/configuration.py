@@ -344,6 +344,15 @@ redact = false
 """
 
 
+def recovered_text(repository_folder: Path, state_folder: Path) -> str:
+    """The commented configuration that ``atesta recover`` writes: sources are for a person to fill in."""
+    text = initial_text(str(repository_folder), ())
+    if state_folder == repository_folder / "state":
+        return text
+    line = f"folder = {_toml(str(repository_folder))}\n"
+    return text.replace(line, f"{line}state_folder = {_toml(str(state_folder))}\n", 1)
+
+
 def _toml(text: str) -> str:
     escaped = "".join(
         f"\\u{ord(character):04x}" if ord(character) < 32 or ord(character) == 127 else character

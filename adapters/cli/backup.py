@@ -10,7 +10,7 @@ from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_seconds, human_size, print_error, print_json
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import Session, session_of, told
+from adapters.cli.session import Session, session_of, ship_history, told
 from adapters.cli.verify import VERDICT_NOT_BOOTED, verify_points
 from adapters.composition import Atesta
 from domain.errors import AtestaError
@@ -53,18 +53,19 @@ def run(
             return
         vault = session.vault(atesta)
         summaries, failures = _back_up_all(session, atesta, vault, machines, full=full, compare_source=compare_source)
+        exit_code = ship_history(session, atesta, vault)
         if json:
             print_json([_described(summary) for summary in summaries])
         else:
             for summary in summaries:
                 _print_summary(session, summary)
-        exit_code = 0
         if atesta.configuration.content.backup.verify if verify is None else verify:
             points = [
                 select_point(atesta.catalog.points(summary.machine.machine_id), summary.point_id.hex)
                 for summary in summaries
             ]
             outcomes = verify_points(session, atesta, vault, points, quiet=json)
+            exit_code = ship_history(session, atesta, vault)
             if any(outcome.verdict.word is not VerdictWord.BOOTED for outcome in outcomes):
                 exit_code = VERDICT_NOT_BOOTED
         elif summaries and not json:

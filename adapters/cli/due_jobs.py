@@ -50,7 +50,11 @@ class DueJobs:
     @property
     def follow_ups(self) -> Sequence[FollowUp]:
         """What every run does at its end."""
-        return (FollowUp(name="mails", do=self._deliver_mails), FollowUp(name="metrics", do=self._write_metrics))
+        return (
+            FollowUp(name="mails", do=self._deliver_mails),
+            FollowUp(name="history", do=self._ship_history),
+            FollowUp(name="metrics", do=self._write_metrics),
+        )
 
     def planned(self) -> Sequence[Planned]:
         """All work with its schedule. Listing the machines is a job of its own when it fails, so that it says why."""
@@ -170,6 +174,14 @@ class DueJobs:
         parts = [f"{len(delivered.sent)} sent to {self._atesta.mail_destination}"] if delivered.sent else []
         parts += [f"not to {trouble.recipient}: {trouble.what}" for trouble in delivered.troubles]
         return "; ".join(parts)
+
+    def _ship_history(self) -> str:
+        """Only a run that has opened the repository can: what others append goes with the next one that has."""
+        unshipped = self._atesta.events_unshipped()
+        if not unshipped or not isinstance(self._vault, Vault):
+            return ""
+        self._atesta.shipping(self._vault).ship()
+        return f"{unshipped} events shipped into the repository"
 
     def _write_metrics(self) -> str:
         file = self._atesta.configuration.content.metrics.file

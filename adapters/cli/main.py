@@ -26,6 +26,7 @@ from adapters.cli import (
     points,
     prune,
     rebuild,
+    recover,
     release,
     restore,
     run,
@@ -97,6 +98,7 @@ for command in (
     metrics,
     outbox,
     rebuild,
+    recover,
 ):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_seconds, human_size, print_json
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import Session, session_of, told
+from adapters.cli.session import Session, session_of, ship_history, told
 from domain.errors import DamagedDataError
 from domain.model.prune_plan import PrunePlan
 from domain.workflows.prune_run import PruneSummary
@@ -49,6 +49,7 @@ def run(
             missing, damaged = found.marking.missing_chunks, []
         else:
             _tell_summary(session, found, json=json)
+            ship_history(session, atesta, vault)
             missing, damaged = found.missing_chunks, found.damaged
         _complain(missing, damaged)
 

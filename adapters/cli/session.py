@@ -71,6 +71,20 @@ class Session:
         return atesta.open_vault(secret) if secret else None
 
 
+def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
+    """Ship what the repository does not have of the history; returns the exit code when that fails, else 0."""
+    try:
+        atesta.shipping(vault).ship()
+    except AtestaError as error:
+        session.err.print(
+            "The history could not be shipped into the repository. What was done is recorded in the event store, but "
+            "the repository alone does not bring it back yet; the next command that has the passphrase tries again."
+        )
+        print_error(session.err, error)
+        return error.exit_code
+    return 0
+
+
 @contextmanager
 def told(session: Session) -> Iterator[None]:
     """Turn errors into messages on stderr and documented exit codes."""

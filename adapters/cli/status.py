@@ -28,6 +28,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         damaged = atesta.index.damaged_count()
         vault = session.vault_without_asking(atesta) if damaged else None
         touched = atesta.touched_points(vault) if vault is not None else ()
+        unshipped = atesta.events_unshipped()
         waiting = [mail for mail in atesta.outbox.queued() if mail.state in (MailState.WAITING, MailState.SENDING)]
         if json:
             print_json(
@@ -40,6 +41,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                     "chunks": figures.chunks,
                     "stored_bytes": figures.stored_bytes,
                     "events": figures.events,
+                    "events_unshipped": unshipped,
                     "runs_failed": figures.runs_failed,
                     "running": [run.machine_name for run in running],
                     "mails_waiting": len(waiting),
@@ -84,5 +86,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                 out.print("  `atesta scrub --keyed --damaged` names the restore points that this touches.")
             else:
                 print_touched(out, touched)
+        if unshipped:
+            out.print(f"{unshipped} events not yet in the repository; the next backup or verification ships them.")
         if waiting:
             out.print(f"{len(waiting)} mails wait; `atesta outbox` delivers them.")

@@ -25,6 +25,7 @@ from domain.ports.catalog import BackupRun, RepositoryFigures, RestorePoint
 from domain.ports.event_log import EventLog
 
 SHORT_ID_DIGITS = 8
+CAUSE_HISTORY_LOST = "found in the packs by a recovery; its history is lost"
 _ValueT = TypeVar("_ValueT")
 _POINTS = """
 SELECT point.number, point.word, point.grade, point.value, point.held, point.expired, run.value AS run, run.completed
@@ -117,7 +118,7 @@ class SQLiteCatalog(ActivityRows):
             machine=event.machine,
             taken_at=event.taken_at,
             kind=event.kind,
-            cause=run.cause if run else "",
+            cause=run.cause if run else CAUSE_HISTORY_LOST,
             consistency=event.consistency,
             disks=event.disks,
             files=event.files,

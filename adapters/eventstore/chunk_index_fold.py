@@ -83,6 +83,7 @@ INSERT INTO chunk VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET pack = exclude
 """
 _TAKE_OUT = "DELETE FROM chunk WHERE id = ? AND pack = ?"
 _INSERT_PACK = "INSERT INTO pack VALUES (?, ?, ?, ?, ?, ?)"
+INSERT_NEW_PACK = f"{_INSERT_PACK} ON CONFLICT DO NOTHING RETURNING number"
 
 PackNaming = ChunksWritten | ChunksRepacked | PackAdopted | PackReinstated
 _Row = tuple[bytes, int, int] | tuple[bytes, int]
@@ -124,14 +125,18 @@ class IndexFolding:
 
     def insert_pack(self, number: int, event: PackNaming, table: PackTable) -> None:
         """Enter a new pack."""
-        plain_bytes = int(table.chunk_bytes.sum(dtype=np.int64))
-        pack = (number, event.pack_id, event.pack_kind, event.pack_bytes, table.chunk_count, plain_bytes)
-        self.rows.execute(_INSERT_PACK, pack)
+        self.rows.execute(_INSERT_PACK, pack_row(number, event, table))
 
     def chunk_ids_of(self, number: int) -> list[bytes]:
         """The chunks of a pack, from the event that named it."""
         table = table_of(number, naming_event(self._log, number))
         return [table.chunk_id(ordinal) for ordinal in range(table.chunk_count)]
+
+
+def pack_row(number: int, event: PackNaming, table: PackTable) -> tuple[int, bytes, int, int, int, int]:
+    """The row of a pack that the event ``number`` names."""
+    plain_bytes = int(table.chunk_bytes.sum(dtype=np.int64))
+    return (number, event.pack_id, event.pack_kind, event.pack_bytes, table.chunk_count, plain_bytes)
 
 
 def fold(log: EventLog, cursor: SQLiteCursor, events: Sequence[NumberedEvent]) -> None:

@@ -91,6 +91,14 @@ class ProjectionFile:
                 lambda _tries: self._recorder.max_tracking_id(self._schema.name) or 0, self._where
             )
 
+    def advance_to(self, number: int) -> None:
+        """Say that everything up to the event ``number`` was taken in by other means; for a draft."""
+        with (
+            sqlite_trouble(self._where, if_damaged=REBUILD_STEP),
+            self._recorder.datastore.transaction(commit=True) as cursor,
+        ):
+            self._recorder.advance(cursor, self._log, number)
+
     @contextmanager
     def reading(self) -> Iterator[SQLiteCursor]:
         """A consistent view for short reads, never of a state before the one that was caught up with.

@@ -173,6 +173,6 @@ def folded(transitions: Transitions, events: Iterable[RecordedEvent]) -> StreamS
             raise DamagedDataError(
                 f"The history of a stream contradicts itself: {error}.",
                 where=f"stream {event.originator_id}",
-                next_step="Bring the event store back from a copy.",
+                next_step="Move the state folder aside and run `atesta recover`.",
             ) from error
     return state

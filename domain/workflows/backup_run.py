@@ -21,7 +21,7 @@ from domain.events.backup import (
     SourceCompared,
     SyntheticFullMerged,
 )
-from domain.events.restore_point import RestorePointCommitted, StoredDisk, StoredFile
+from domain.events.restore_point import StoredDisk, StoredFile
 from domain.model.disk_changes import ChangeMethod
 from domain.model.extents import total_bytes
 from domain.model.machines import Machine
@@ -39,6 +39,7 @@ from domain.workflows.event_stream import EventStream
 from domain.workflows.healing import Healing
 from domain.workflows.ingest import Ingest, IngestedDisk
 from domain.workflows.pack_writing import WrittenPack
+from domain.workflows.point_manifest import PointManifest, committed_point
 from domain.workflows.selection import matches
 from domain.workflows.source_comparison import compare_with_source
 from domain.workflows.vault import Vault
@@ -157,10 +158,27 @@ class BackupRun:
                     StoredFile(name=file.name, size_bytes=len(file.content), chunk_ids=ingest.take_file(file.content))
                     for file in frozen.configuration_files
                 )
-                ingest.finish()
                 if self._settings.compare_source:
+                    ingest.finish()
                     self._compare_with_source(taken)
-            return self._commit(ingest, frozen, taken, started_s)
+            # After the machine was found to have held still: the packs must not speak of a point that was torn.
+            manifest = self._manifest(frozen, taken)
+            return self._commit(ingest, manifest, ingest.finish_with(manifest), taken, frozen.remarks, started_s)
+
+    def _manifest(self, frozen: FrozenMachine, taken: _Taken) -> PointManifest:
+        return PointManifest(
+            point_id=self._tools.new_id(),
+            backup_id=self._stream.stream_id,
+            machine_id=frozen.machine.machine_id,
+            machine=frozen.machine,
+            taken_at=taken.taken_at,
+            consistency=frozen.consistency_reached,
+            kind=self._kind,
+            disks=tuple(taken.disks),
+            files=taken.files,
+            excluded_bytes=taken.excluded_bytes,
+            parent_id=self._parent.point_id if self._parent is not None else None,
+        )
 
     @property
     def _kind(self) -> str:
@@ -336,16 +354,23 @@ class BackupRun:
         self._healing.record(self._stream, pack, healed)
         self._tools.index.catch_up()
 
-    def _commit(self, ingest: Ingest, frozen: FrozenMachine, taken: _Taken, started_s: float) -> BackupSummary:
+    def _commit(
+        self,
+        ingest: Ingest,
+        manifest: PointManifest,
+        manifest_id: bytes,
+        taken: _Taken,
+        frozen_remarks: tuple[str, ...],
+        started_s: float,
+    ) -> BackupSummary:
         for stored, plan, result in taken.merges:
             self._record_merge(stored, plan, result)
-        point_id = self._tools.new_id()
         figures = ingest.figures
         seconds = self._tools.clock.monotonic_s() - started_s
         with self._stream.turn() as place:
             completed = BackupCompleted(
                 **place,
-                point_id=point_id.bytes,
+                point_id=manifest.point_id.bytes,
                 read_bytes=figures.read_bytes,
                 new_bytes=figures.new_bytes,
                 duplicate_bytes=figures.duplicate_bytes,
@@ -354,30 +379,15 @@ class BackupRun:
                 stored_bytes=figures.stored_bytes,
                 seconds=seconds,
             )
-            committed = RestorePointCommitted(
-                originator_id=point_id,
-                originator_version=1,
-                at=place["at"],
-                backup_id=self._stream.stream_id,
-                machine_id=frozen.machine.machine_id,
-                machine=frozen.machine,
-                taken_at=taken.taken_at,
-                consistency=frozen.consistency_reached,
-                kind=self._kind,
-                disks=tuple(taken.disks),
-                files=taken.files,
-                excluded_bytes=taken.excluded_bytes,
-                parent_id=self._parent.point_id if self._parent is not None else None,
-            )
-            self._stream.append(completed, committed)
+            self._stream.append(completed, committed_point(manifest, manifest_id, at=place["at"]))
         return BackupSummary(
-            point_id=point_id,
+            point_id=manifest.point_id,
             backup_id=self._stream.stream_id,
-            machine=frozen.machine,
+            machine=manifest.machine,
             taken_at=taken.taken_at,
             kind=self._kind,
             cause=self._told_cause(taken),
-            consistency=frozen.consistency_reached,
+            consistency=manifest.consistency,
             size_bytes=sum(disk.size_bytes for disk in taken.disks),
             read_bytes=figures.read_bytes,
             zero_bytes=figures.zero_bytes,
@@ -387,7 +397,7 @@ class BackupRun:
             stored_bytes=figures.stored_bytes,
             compared_bytes=taken.compared_bytes,
             seconds=seconds,
-            remarks=(*frozen.remarks, *self._remarks, *self._healing.remarks),
+            remarks=(*frozen_remarks, *self._remarks, *self._healing.remarks),
         )
 
     def _told_cause(self, taken: _Taken) -> str:

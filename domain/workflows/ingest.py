@@ -19,6 +19,7 @@ from domain.ports.disks import FrozenDisk
 from domain.ports.progress import Progress
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.pack_writing import WrittenPack
+from domain.workflows.point_manifest import PointManifest, encode_manifest
 from domain.workflows.segment_tasks import SegmentTask, segment_tasks
 from domain.workflows.segment_update import SegmentUpdate, SegmentUpdater, segment_updates
 from domain.workflows.segment_worker import IngestFigures, SegmentWorker, SharedRun
@@ -145,9 +146,22 @@ class Ingest:
 
     def finish(self) -> None:
         """Make data packs durable, then map packs: the order that a crash may cut anywhere."""
+        self._finish_data()
+        self._run.maps.finish()
+
+    def finish_with(self, manifest: PointManifest) -> bytes:
+        """Do what ``finish`` does, with the point's manifest as the last chunk of all, and return its id.
+
+        A manifest in a durable pack says that all that its point needs is durable.
+        """
+        self._finish_data()
+        manifest_id = self._run.store_node(encode_manifest(self._run.vault.keys, manifest, self._run.store_node))
+        self._run.maps.finish()
+        return manifest_id
+
+    def _finish_data(self) -> None:
         for done in [self._pool.submit(worker.writer.finish) for worker in self._workers]:
             done.result()
-        self._run.maps.finish()
 
     def _worked(self, work: Callable[[SegmentWorker, WorkT], ResultT], tasks: Iterator[WorkT]) -> Iterator[ResultT]:
         """Run the tasks on the workers, never more than one for each, in no order."""

@@ -112,7 +112,8 @@ def test_nothing_is_read_when_nothing_changed(repository: OpenRepository) -> Non
 
     summary = backed_up(repository, disk, audit_samples=0)
 
-    assert (summary.read_bytes, summary.new_bytes, summary.stored_bytes) == (0, 0, 0)
+    assert (summary.read_bytes, summary.new_bytes) == (0, 0)
+    assert summary.stored_bytes < 1000, "a manifest and a root"
     first, second = repository.points()
     assert first.disks[0].root == second.disks[0].root
 
