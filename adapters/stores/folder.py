@@ -16,10 +16,11 @@ from pathlib import Path
 
 from adapters.durable_files import remove_durably, sync_folder, write_durably
 from adapters.stores.names import DOCUMENT_BYTES_MAX, checked_document_name, pack_name, parse_pack_name
+from adapters.uncached_writing import ALIGNMENT_BYTES, open_uncached, write_all_at
+from domain.content.aligned_buffer import aligned_buffer
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
 
 _WRITE_BYTES = 4 << 20
-_PARTS_MAX = 512
 _OPEN_PACKS_MAX = 64
 
 
@@ -31,6 +32,7 @@ class FolderPackStore:
         self._packs = folder / "packs"
         self._drafts = folder / "drafts"
         self._open: OrderedDict[bytes, _OpenPack] = OrderedDict()
+        self._buffers: list[memoryview] = []
         self._lock = threading.Lock()
 
     @property
@@ -43,7 +45,7 @@ class FolderPackStore:
         with _as_trouble(self._drafts):
             self._drafts.mkdir(parents=True, exist_ok=True)
             while True:
-                draft = FolderPackDraft(self._drafts / f"{secrets.token_hex(16)}.draft", self._packs)
+                draft = FolderPackDraft(self._drafts / f"{secrets.token_hex(16)}.draft", self._packs, self._buffers)
                 if draft.is_held():
                     return draft
                 draft.discard()
@@ -160,14 +162,17 @@ class _OpenPack:
 
 
 class FolderPackDraft:
-    """A pack being written to a draft file, in pieces of 4 MiB."""
+    """A pack being written to a draft file, past the page cache, in pieces of 4 MiB."""
 
-    def __init__(self, path: Path, packs: Path) -> None:
+    def __init__(self, path: Path, packs: Path, buffers: list[memoryview]) -> None:
+        """``buffers`` are those that no draft of this store uses now; an ended draft puts its own back."""
         self._path = path
         self._packs = packs
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._waiting: list[bytes | memoryview] = []
+        self._descriptor = open_uncached(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
+        self._buffers = buffers
+        self._buffer = _taken(buffers)
         self._waiting_bytes = 0
+        self._written_bytes = 0
         self._open = True
         try:
             # Waits for a sweep that looks at the file at this moment; is_held tells afterwards what came of it.
@@ -181,11 +186,15 @@ class FolderPackDraft:
         return os.fstat(self._descriptor).st_nlink > 0
 
     def append(self, data: bytes | memoryview) -> None:
-        """Append bytes; ``data`` must not change afterwards."""
-        self._waiting.append(data)
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes >= _WRITE_BYTES:
-            self._flush()
+        """Append bytes; ``data`` may change afterwards."""
+        rest = memoryview(data)
+        while rest:
+            count = min(len(rest), _WRITE_BYTES - self._waiting_bytes)
+            self._buffer[self._waiting_bytes : self._waiting_bytes + count] = rest[:count]
+            self._waiting_bytes += count
+            rest = rest[count:]
+            if self._waiting_bytes == _WRITE_BYTES:
+                self._flush()
 
     def commit(self, pack_id: bytes) -> None:
         """Make the pack durable under its name."""
@@ -212,27 +221,30 @@ class FolderPackDraft:
                 self._close()
 
     def _flush(self) -> None:
+        """Write what waits; only the last piece is no whole number of blocks, so its padding is cut off again."""
+        padding = -self._waiting_bytes % ALIGNMENT_BYTES
+        length = self._waiting_bytes + padding
+        self._buffer[self._waiting_bytes : length] = bytes(padding)
         with _as_trouble(self._path):
-            for start in range(0, len(self._waiting), _PARTS_MAX):
-                _write_all(self._descriptor, self._waiting[start : start + _PARTS_MAX])
-            self._waiting.clear()
-            self._waiting_bytes = 0
+            write_all_at(self._descriptor, self._buffer[:length], self._written_bytes)
+            self._written_bytes += self._waiting_bytes
+            if padding:
+                os.ftruncate(self._descriptor, self._written_bytes)
+        self._waiting_bytes = 0
 
     def _close(self) -> None:
         if self._open:
             self._open = False
             os.close(self._descriptor)
+            self._buffers.append(self._buffer)
 
 
-def _write_all(descriptor: int, parts: list[bytes | memoryview]) -> None:
-    """Write buffers one after the other without joining them, also when the kernel takes only a part."""
-    written = os.writev(descriptor, parts)
-    for part in parts:
-        if written < len(part):
-            view = memoryview(part)[max(written, 0) :]
-            while view:
-                view = view[os.write(descriptor, view) :]
-        written -= len(part)
+def _taken(buffers: list[memoryview]) -> memoryview:
+    """One of the unused buffers, or a new one. A list's ``pop`` is safe from several threads."""
+    try:
+        return buffers.pop()
+    except IndexError:
+        return aligned_buffer(_WRITE_BYTES)
 
 
 def _removed_if_abandoned(path: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from domain.content.aligned_buffer import aligned_buffer
 from domain.content.disk_map import ZERO_ID, MappedPiece, MapRoot
 from domain.errors import DamagedDataError
 from domain.events.restore_point import StoredDisk, StoredFile
@@ -39,8 +40,8 @@ class _Source:
     root: MapRoot
     direct: DiskImageWriter | None
 
-    def segment(self, leaf_id: bytes, offset: int, length: int, buffer: bytearray) -> _Segment:
-        data = memoryview(buffer)[:length]
+    def segment(self, leaf_id: bytes, offset: int, length: int, buffer: memoryview) -> _Segment:
+        data = buffer[:length]
         try:
             pieces = self.reader.read_leaf(leaf_id, length)
             chunks = self.reader.read_segment(pieces, data)
@@ -89,9 +90,9 @@ def read_stored_file(reader: ChunkReader, file: StoredFile) -> bytes:
 def _segments(source: _Source, workers: int, progress: Progress) -> Iterator[_Segment]:
     """Read segments on the workers and yield them in order; their buffers are used again afterwards."""
     root = source.root
-    buffers = [bytearray(root.segment_bytes) for _ in range(min(workers + 1, _segments_of(root)))]
+    buffers = [aligned_buffer(root.segment_bytes) for _ in range(min(workers + 1, _segments_of(root)))]
     with ThreadPoolExecutor(workers, thread_name_prefix="restore") as pool:
-        waiting: deque[tuple[Future[_Segment], bytearray]] = deque()
+        waiting: deque[tuple[Future[_Segment], memoryview]] = deque()
         try:
             for offset, leaf_id in zip(_offsets(root), source.reader.leaf_ids(root), strict=True):
                 length = min(root.segment_bytes, root.disk_bytes - offset)
@@ -109,7 +110,7 @@ def _segments(source: _Source, workers: int, progress: Progress) -> Iterator[_Se
 
 
 def _next(
-    waiting: deque[tuple[Future[_Segment], bytearray]], buffers: list[bytearray], progress: Progress
+    waiting: deque[tuple[Future[_Segment], memoryview]], buffers: list[memoryview], progress: Progress
 ) -> Iterator[_Segment]:
     future, buffer = waiting.popleft()
     segment = future.result()
