@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +48,7 @@ class ChunkingParameters:
             raise ValueError("chunks have at most 1 MiB and segments at most 1 GiB")
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A part of a segment: ``length`` bytes at ``offset`` in it, all zero or a chunk."""
 
     offset: int
@@ -75,23 +75,10 @@ class Chunker:
         are looked at, and all other bytes count as zero. Zero-fill gaps shorter than ``ZERO_RUN_BLOCKS_MIN`` blocks
         between ranges, because they end up inside chunks.
         """
-        block_count = -(-len(segment) // GRID_BYTES)
-        is_zero = np.ones(block_count, dtype=bool)
-        may_cut = np.zeros(block_count, dtype=bool)
-        for extent in data_ranges:
-            first, last = extent.offset // GRID_BYTES, -(-extent.end // GRID_BYTES)
-            sums = _block_sums(segment[extent.offset : extent.end])
-            zero = sums == 0
-            for index in np.flatnonzero(zero):
-                start = extent.offset + int(index) * GRID_BYTES
-                block = segment[start : min(start + GRID_BYTES, extent.end)]
-                zero[index] = not np.frombuffer(block, dtype=np.uint8).any()
-            is_zero[first:last] = zero
-            # A zero block is no place to cut, or it would matter whether a source shows it as data or as a hole.
-            may_cut[first:last] = self._is_cut(sums) & ~zero
-        return self._pieces(is_zero, may_cut, len(segment))
+        return SegmentCutter(self, len(segment)).take(segment, data_ranges)
 
-    def _is_cut(self, sums: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    def is_cut(self, sums: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """For each block's sum, whether a chunk may end after the block."""
         mixed = (sums ^ self._whitening) * self._multiplier
         mixed ^= mixed >> np.uint64(32)
         mixed *= self._multiplier
@@ -99,19 +86,8 @@ class Chunker:
         result: npt.NDArray[np.bool_] = mixed < self._threshold
         return result
 
-    def _pieces(
-        self, is_zero: npt.NDArray[np.bool_], may_cut: npt.NDArray[np.bool_], segment_bytes: int
-    ) -> list[Piece]:
-        cuts: list[int] = np.flatnonzero(may_cut).tolist()
-        pieces: list[Piece] = []
-        for first, last, zero in _runs(is_zero):
-            if zero:
-                pieces.append(_piece(first, last, segment_bytes, is_zero=True))
-            else:
-                pieces.extend(_piece(a, b, segment_bytes, is_zero=False) for a, b in self._chunks(first, last, cuts))
-        return pieces
-
-    def _chunks(self, first: int, last: int, cuts: list[int]) -> Iterable[tuple[int, int]]:
+    def chunks(self, first: int, last: int, cuts: list[int]) -> Iterable[tuple[int, int]]:
+        """Divide a run of data, ``first`` to before ``last`` in blocks, into chunks, given the blocks it may end after."""
         shortest = self.parameters.chunk_bytes_min // GRID_BYTES
         longest = self.parameters.chunk_bytes_max // GRID_BYTES
         start = first
@@ -122,6 +98,64 @@ class Chunker:
                 end = cuts[position] + 1
             yield start, end
             start = end
+
+
+class SegmentCutter:
+    """Cuts one segment whose bytes come window by window, so that they are cut and hashed while a processor has them.
+
+    However the segment is divided into windows, the pieces are the same.
+    """
+
+    def __init__(self, chunker: Chunker, segment_bytes: int) -> None:
+        self._chunker = chunker
+        self._segment_bytes = segment_bytes
+        self._blocks = -(-segment_bytes // GRID_BYTES)
+        self._is_zero = np.ones(self._blocks, dtype=bool)
+        self._may_cut = np.zeros(self._blocks, dtype=bool)
+        self._known = 0
+        self._settled = 0
+        self._needed = 0
+
+    @property
+    def needed_from(self) -> int:
+        """Where the bytes begin, relative to the segment, that a later piece may still hold: at most 272 KiB."""
+        return min(self._needed * GRID_BYTES, self._segment_bytes)
+
+    def take(self, window: memoryview, data_ranges: Iterable[Extent]) -> list[Piece]:
+        """The pieces that are certain once ``window`` is known, which follows the windows before it.
+
+        All windows but the last are whole blocks. ``data_ranges`` (ascending, on the grid except at the end of the
+        disk) are relative to the window; bytes outside them count as zero. Offsets of pieces are relative to the segment.
+        """
+        base = self._known
+        sums = np.zeros(-(-len(window) // GRID_BYTES), dtype=np.uint64)
+        is_zero = self._is_zero[base : base + len(sums)]
+        for extent in data_ranges:
+            first, last = extent.offset // GRID_BYTES, -(-extent.end // GRID_BYTES)
+            data = window[extent.offset : extent.end]
+            sums[first:last] = _block_sums(data)
+            is_zero[first:last] = _zero_blocks(sums[first:last], data)
+        # A zero block is no place to cut, or it would matter whether a source shows it as data or as a hole.
+        self._may_cut[base : base + len(sums)] = self._chunker.is_cut(sums) & ~is_zero
+        self._known = base + len(sums)
+        return self._certain()
+
+    def _certain(self) -> list[Piece]:
+        """A piece is certain when the zero run that may follow it is known to be one, or that there is none."""
+        start, final = self._settled, self._known == self._blocks
+        cuts: list[int] = np.flatnonzero(self._may_cut[start : self._known]).tolist()
+        runs = _runs(self._is_zero[start : self._known], alone=final and start == 0)
+        pieces: list[Piece] = []
+        self._needed = self._known
+        for first, last, zero in runs:
+            for a, b in [(first, last)] if zero else self._chunker.chunks(first, last, cuts):
+                if not final and start + b > self._known - (1 if zero else ZERO_RUN_BLOCKS_MIN):
+                    if not zero:
+                        self._needed = start + a
+                    return pieces
+                pieces.append(_piece(start + a, start + b, self._segment_bytes, is_zero=zero))
+                self._settled = start + b
+        return pieces
 
 
 def _block_sums(data: memoryview) -> npt.NDArray[np.uint64]:
@@ -136,14 +170,33 @@ def _block_sums(data: memoryview) -> npt.NDArray[np.uint64]:
     return sums
 
 
-def _runs(is_zero: npt.NDArray[np.bool_]) -> list[tuple[int, int, bool]]:
-    """Maximal runs (first block, block after the last, zero?), where short zero runs beside data count as data."""
+def _zero_blocks(sums: npt.NDArray[np.uint64], data: memoryview) -> npt.NDArray[np.bool_]:
+    """Which blocks are all zero; a sum of zero alone does not tell."""
+    zero: npt.NDArray[np.bool_] = sums == 0
+    found = np.flatnonzero(zero)
+    if len(found):
+        whole = len(data) // GRID_BYTES
+        if found[-1] == whole:
+            zero[whole] = not any(data[whole * GRID_BYTES :])
+            found = found[:-1]
+        words = np.frombuffer(data[: whole * GRID_BYTES], dtype="<u8").reshape(-1, GRID_BYTES // 8)
+        zero[found] = np.bitwise_or.reduce(words[found], axis=1) == 0
+    return zero
+
+
+def _runs(is_zero: npt.NDArray[np.bool_], *, alone: bool) -> list[tuple[int, int, bool]]:
+    """Maximal runs (first block, block after the last, zero?), where short zero runs beside data count as data.
+
+    ``alone`` says that nothing stands beside these blocks.
+    """
     edges = np.flatnonzero(np.diff(is_zero.view(np.int8))) + 1
     starts: list[int] = [0, *edges.tolist()]
     ends: list[int] = [*edges.tolist(), len(is_zero)]
     runs: list[tuple[int, int, bool]] = []
     for first, last in zip(starts, ends, strict=True):
-        zero = bool(is_zero[first]) and (last - first >= ZERO_RUN_BLOCKS_MIN or last - first == len(is_zero))
+        zero = bool(is_zero[first]) and (
+            last - first >= ZERO_RUN_BLOCKS_MIN or (alone and last - first == len(is_zero))
+        )
         if runs and not zero and not runs[-1][2]:
             runs[-1] = (runs[-1][0], last, False)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import zstandard
 from blake3 import blake3
@@ -36,8 +37,7 @@ class WrittenPack:
     table: PackTable
 
 
-@dataclass(frozen=True, slots=True)
-class NewChunk:
+class NewChunk(NamedTuple):
     """A chunk to store: ``data`` must not change until the frame that holds it is written.
 
     ``offset`` is where it stands in the buffer that is given with it, if it stands in one.
