@@ -19,7 +19,7 @@ from domain.errors import DamagedDataError
 from domain.ports.chunk_index import ChunkIndex, ChunkPlace
 from domain.workflows.vault import Vault
 
-_READ_BYTES_MAX = 4 << 20
+_READ_BYTES_MAX = 1 << 20
 _GAP_BYTES_MAX = 64 << 10
 _LAYOUTS_MAX = 512
 _LAYOUT_CHUNKS_MAX = 1 << 20
