@@ -7,8 +7,9 @@ The rule is written down in docs/formats/disk-map.md.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,8 @@ class Chunker:
         self._whitening = np.uint64(int.from_bytes(seed[:8], "little"))
         self._multiplier = np.uint64(int.from_bytes(seed[8:], "little") | 1)
         average_gap = (parameters.chunk_bytes_average - parameters.chunk_bytes_min) // GRID_BYTES
+        self._shortest = parameters.chunk_bytes_min // GRID_BYTES
+        self._longest = parameters.chunk_bytes_max // GRID_BYTES
         self._threshold = np.uint64(_WORD_MASK // average_gap)
 
     def cut(self, segment: memoryview, data_ranges: Iterable[Extent]) -> list[Piece]:
@@ -86,14 +89,12 @@ class Chunker:
         result: npt.NDArray[np.bool_] = mixed < self._threshold
         return result
 
-    def chunks(self, first: int, last: int, cuts: list[int]) -> Iterable[tuple[int, int]]:
+    def chunks(self, first: int, last: int, cuts: list[int]) -> Iterator[tuple[int, int]]:
         """Divide a run of data, ``first`` to before ``last`` in blocks, into chunks, given the blocks it may end after."""
-        shortest = self.parameters.chunk_bytes_min // GRID_BYTES
-        longest = self.parameters.chunk_bytes_max // GRID_BYTES
         start = first
         while start < last:
-            end = min(start + longest, last)
-            position = bisect_left(cuts, start + shortest - 1)
+            end = min(start + self._longest, last)
+            position = bisect_left(cuts, start + self._shortest - 1)
             if position < len(cuts) and cuts[position] + 1 < end:
                 end = cuts[position] + 1
             yield start, end
@@ -143,18 +144,21 @@ class SegmentCutter:
     def _certain(self) -> list[Piece]:
         """A piece is certain when the zero run that may follow it is known to be one, or that there is none."""
         start, final = self._settled, self._known == self._blocks
-        cuts: list[int] = np.flatnonzero(self._may_cut[start : self._known]).tolist()
-        runs = _runs(self._is_zero[start : self._known], alone=final and start == 0)
+        certain_zero = self._known if final else self._known - 1
+        certain_data = self._known if final else self._known - ZERO_RUN_BLOCKS_MIN
+        cuts: list[int] = (np.flatnonzero(self._may_cut[start : self._known]) + start).tolist()
         pieces: list[Piece] = []
         self._needed = self._known
-        for first, last, zero in runs:
-            for a, b in [(first, last)] if zero else self._chunker.chunks(first, last, cuts):
-                if not final and start + b > self._known - (1 if zero else ZERO_RUN_BLOCKS_MIN):
+        for first, last, zero in _runs(self._is_zero[start : self._known], start, alone=final and start == 0):
+            for a, b in ((first, last),) if zero else self._chunker.chunks(first, last, cuts):
+                if b > (certain_zero if zero else certain_data):
                     if not zero:
-                        self._needed = start + a
+                        self._needed = a
                     return pieces
-                pieces.append(_piece(start + a, start + b, self._segment_bytes, is_zero=zero))
-                self._settled = start + b
+                pieces.append(Piece(a * GRID_BYTES, (b - a) * GRID_BYTES, zero))
+                self._settled = b
+        if pieces and final:
+            pieces[-1] = pieces[-1]._replace(length=self._segment_bytes - pieces[-1].offset)
         return pieces
 
 
@@ -184,26 +188,22 @@ def _zero_blocks(sums: npt.NDArray[np.uint64], data: memoryview) -> npt.NDArray[
     return zero
 
 
-def _runs(is_zero: npt.NDArray[np.bool_], *, alone: bool) -> list[tuple[int, int, bool]]:
+def _runs(is_zero: npt.NDArray[np.bool_], base: int, *, alone: bool) -> list[tuple[int, int, bool]]:
     """Maximal runs (first block, block after the last, zero?), where short zero runs beside data count as data.
 
-    ``alone`` says that nothing stands beside these blocks.
+    Blocks are numbered from ``base``. ``alone`` says that nothing stands beside these blocks.
     """
-    edges = np.flatnonzero(np.diff(is_zero.view(np.int8))) + 1
-    starts: list[int] = [0, *edges.tolist()]
-    ends: list[int] = [*edges.tolist(), len(is_zero)]
+    end = base + len(is_zero)
+    if not is_zero.any():
+        return [(base, end, False)]
+    edges: list[int] = (np.flatnonzero(np.diff(is_zero.view(np.int8))) + (base + 1)).tolist()
+    zero_first = bool(is_zero[0])
     runs: list[tuple[int, int, bool]] = []
-    for first, last in zip(starts, ends, strict=True):
-        zero = bool(is_zero[first]) and (
-            last - first >= ZERO_RUN_BLOCKS_MIN or (alone and last - first == len(is_zero))
-        )
+    for number, (first, last) in enumerate(pairwise((base, *edges, end))):
+        is_long = last - first >= ZERO_RUN_BLOCKS_MIN or (alone and not edges)
+        zero = is_long and zero_first is (number % 2 == 0)
         if runs and not zero and not runs[-1][2]:
             runs[-1] = (runs[-1][0], last, False)
         else:
             runs.append((first, last, zero))
     return runs
-
-
-def _piece(first: int, last: int, segment_bytes: int, *, is_zero: bool) -> Piece:
-    offset = first * GRID_BYTES
-    return Piece(offset, min(last * GRID_BYTES, segment_bytes) - offset, is_zero)

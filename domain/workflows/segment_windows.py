@@ -10,7 +10,7 @@ from domain.model.extents import Extent
 from domain.ports.disks import FrozenDisk
 from domain.workflows.segment_tasks import SegmentTask
 
-WINDOW_BYTES = 2 << 20
+WINDOW_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
