@@ -29,7 +29,6 @@ from domain.content.chunking import ChunkingParameters
 from domain.errors import AtestaError
 from domain.workflows import pack_writing
 
-
 AS_SHIPPED = 0
 
 
@@ -115,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=__doc__)
     parser.add_argument("--size", type=Size, choices=list(Size), default=Size.FULL)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--levels", type=int, nargs="+", default=[AS_SHIPPED, 1, 3], help="zstandard's levels; 0 for what is shipped")
+    parser.add_argument("--levels", type=int, nargs="+", default=[AS_SHIPPED, 1, 3], help="zstandard's; 0: as shipped")
     parser.add_argument("--frames", type=int, nargs="+", default=[256, 512, 1024], help="KiB a frame")
     parser.add_argument("--averages", type=int, nargs="+", default=[64], help="KiB a chunk, on average")
     parser.add_argument("--workers", type=int, nargs="+", default=[2], help="worker threads")

@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from adapters.durable_files import remove_durably, sync_folder, write_durably
@@ -21,6 +22,7 @@ from domain.content.aligned_buffer import aligned_buffer
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
 
 _WRITE_BYTES = 4 << 20
+_WRITERS = 2
 _OPEN_PACKS_MAX = 64
 
 
@@ -32,7 +34,7 @@ class FolderPackStore:
         self._packs = folder / "packs"
         self._drafts = folder / "drafts"
         self._open: OrderedDict[bytes, _OpenPack] = OrderedDict()
-        self._buffers: list[memoryview] = []
+        self._desk = _WritingDesk()
         self._lock = threading.Lock()
 
     @property
@@ -45,7 +47,7 @@ class FolderPackStore:
         with _as_trouble(self._drafts):
             self._drafts.mkdir(parents=True, exist_ok=True)
             while True:
-                draft = FolderPackDraft(self._drafts / f"{secrets.token_hex(16)}.draft", self._packs, self._buffers)
+                draft = FolderPackDraft(self._drafts / f"{secrets.token_hex(16)}.draft", self._packs, self._desk)
                 if draft.is_held():
                     return draft
                 draft.discard()
@@ -161,18 +163,37 @@ class _OpenPack:
             os.close(self.descriptor)
 
 
-class FolderPackDraft:
-    """A pack being written to a draft file, past the page cache, in pieces of 4 MiB."""
+class _WritingDesk:
+    """What the drafts of a store share: threads that write while others compress, and buffers that are free."""
 
-    def __init__(self, path: Path, packs: Path, buffers: list[memoryview]) -> None:
-        """``buffers`` are those that no draft of this store uses now; an ended draft puts its own back."""
+    def __init__(self) -> None:
+        self.writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="pack-writer")
+        self._buffers: list[memoryview] = []
+
+    def buffer(self) -> memoryview:
+        """A buffer for one piece."""
+        try:
+            return self._buffers.pop()  # one step: safe from several threads
+        except IndexError:
+            return aligned_buffer(_WRITE_BYTES)
+
+    def put_back(self, buffer: memoryview) -> None:
+        """Free a buffer that nobody reads or writes any more."""
+        self._buffers.append(buffer)
+
+
+class FolderPackDraft:
+    """A pack being written to a draft file, past the page cache, in pieces of 4 MiB: one fills while one is written."""
+
+    def __init__(self, path: Path, packs: Path, desk: _WritingDesk) -> None:
         self._path = path
         self._packs = packs
         self._descriptor = open_uncached(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
-        self._buffers = buffers
-        self._buffer = _taken(buffers)
+        self._desk = desk
+        self._buffer = desk.buffer()
         self._waiting_bytes = 0
         self._written_bytes = 0
+        self._in_writing: tuple[Future[None], memoryview] | None = None
         self._open = True
         try:
             # Waits for a sweep that looks at the file at this moment; is_held tells afterwards what came of it.
@@ -194,14 +215,16 @@ class FolderPackDraft:
             self._waiting_bytes += count
             rest = rest[count:]
             if self._waiting_bytes == _WRITE_BYTES:
-                self._flush()
+                self._hand_over()
 
     def commit(self, pack_id: bytes) -> None:
         """Make the pack durable under its name."""
         name = pack_name(pack_id)
         folder = self._packs / name[:2]
-        self._flush()
+        self._hand_over()
+        self._settle()
         with _as_trouble(self._path):
+            os.ftruncate(self._descriptor, self._written_bytes)
             os.fsync(self._descriptor)
             folder.mkdir(parents=True, exist_ok=True)
             # Also when the folder was there: another thread may have made it and not have come to this yet.
@@ -214,37 +237,40 @@ class FolderPackDraft:
     def discard(self) -> None:
         """Remove the draft."""
         if self._open:
+            # What a piece in writing runs into no longer matters, but its thread must be through with the file.
+            with contextlib.suppress(EnvironmentTroubleError, DamagedDataError):
+                self._settle()
             try:
                 with _as_trouble(self._path):
                     self._path.unlink(missing_ok=True)
             finally:
                 self._close()
 
-    def _flush(self) -> None:
-        """Write what waits; only the last piece is no whole number of blocks, so its padding is cut off again."""
+    def _hand_over(self) -> None:
+        """Have what waits written; only the last piece is not whole blocks, and ``commit`` cuts its padding off."""
         padding = -self._waiting_bytes % ALIGNMENT_BYTES
-        length = self._waiting_bytes + padding
-        self._buffer[self._waiting_bytes : length] = bytes(padding)
-        with _as_trouble(self._path):
-            write_all_at(self._descriptor, self._buffer[:length], self._written_bytes)
-            self._written_bytes += self._waiting_bytes
-            if padding:
-                os.ftruncate(self._descriptor, self._written_bytes)
-        self._waiting_bytes = 0
+        piece = self._buffer[: self._waiting_bytes + padding]
+        piece[self._waiting_bytes :] = bytes(padding)
+        self._settle()
+        written = self._desk.writers.submit(write_all_at, self._descriptor, piece, self._written_bytes)
+        self._in_writing = written, self._buffer
+        self._written_bytes += self._waiting_bytes
+        self._buffer, self._waiting_bytes = self._desk.buffer(), 0
+
+    def _settle(self) -> None:
+        """Wait for the piece in writing. Raises what went wrong with it, again and again."""
+        if self._in_writing is not None:
+            written, buffer = self._in_writing
+            with _as_trouble(self._path):
+                written.result()
+            self._in_writing = None
+            self._desk.put_back(buffer)
 
     def _close(self) -> None:
         if self._open:
             self._open = False
             os.close(self._descriptor)
-            self._buffers.append(self._buffer)
-
-
-def _taken(buffers: list[memoryview]) -> memoryview:
-    """One of the unused buffers, or a new one. A list's ``pop`` is safe from several threads."""
-    try:
-        return buffers.pop()
-    except IndexError:
-        return aligned_buffer(_WRITE_BYTES)
+            self._desk.put_back(self._buffer)
 
 
 def _removed_if_abandoned(path: Path) -> bool:

@@ -11,4 +11,4 @@ def aligned_buffer(size_bytes: int) -> memoryview:
     """``size_bytes`` of writable memory whose address is a multiple of 4096; what it holds at first is undefined."""
     memory = np.empty(size_bytes + _PAGE_BYTES, dtype=np.uint8)
     start = -memory.ctypes.data % _PAGE_BYTES
-    return memoryview(memory)[start : start + size_bytes]
+    return memory.data[start : start + size_bytes]

@@ -90,7 +90,7 @@ class Chunker:
         return result
 
     def chunks(self, first: int, last: int, cuts: list[int]) -> Iterator[tuple[int, int]]:
-        """Divide a run of data, ``first`` to before ``last`` in blocks, into chunks, given the blocks it may end after."""
+        """Divide a run of data, block ``first`` to before ``last``; ``cuts`` are the blocks a chunk may end after."""
         start = first
         while start < last:
             end = min(start + self._longest, last)
@@ -126,7 +126,7 @@ class SegmentCutter:
         """The pieces that are certain once ``window`` is known, which follows the windows before it.
 
         All windows but the last are whole blocks. ``data_ranges`` (ascending, on the grid except at the end of the
-        disk) are relative to the window; bytes outside them count as zero. Offsets of pieces are relative to the segment.
+        disk) are relative to the window; bytes outside them count as zero. Pieces are relative to the segment.
         """
         base = self._known
         sums = np.zeros(-(-len(window) // GRID_BYTES), dtype=np.uint64)

@@ -34,6 +34,7 @@ class IngestFigures:
 
 _COUNTED = tuple(field.name for field in fields(IngestFigures) if field.name != "stored_bytes")
 
+
 @dataclass(slots=True)
 class Claims:
     """Chunks that this run is writing and the index does not know yet."""
