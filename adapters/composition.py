@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from adapters.clock import SystemClock
+from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
 from adapters.disks.disk_files import DiskFiles
 from adapters.disks.writing.create_image import create_image
@@ -33,14 +33,19 @@ from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
+from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
 from domain.ports.disks import DiskImageWriter, ImageFormat
 from domain.ports.mail import MailTransport
 from domain.ports.progress import Progress
-from domain.workflows.backup import BackupSettings, BackupWorkflow
+from domain.workflows.backup import BackupWorkflow
+from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.mailing import DeliverySummary
+from domain.workflows.point_use import point_in_use
+from domain.workflows.prune import PruneWorkflow
 from domain.workflows.report_delivery import deliver_reports
+from domain.workflows.retention import RetentionWorkflow
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
@@ -60,7 +65,7 @@ class Atesta:
         """The machines that can be backed up."""
         folders = [self.configuration.path(folder) for folder in self.configuration.content.sources.exports]
         disk_files = DiskFiles(folders)
-        return ExportedMachines(folders, disk_files, disk_files.parent_of)
+        return ExportedMachines(folders, disk_files, disk_files.parent_of, disk_files.layer_extents)
 
     @cached_property
     def log(self) -> SQLiteEventLog:
@@ -87,6 +92,11 @@ class Atesta:
     def catalog(self) -> SQLiteCatalog:
         """Machines, points, runs, verifications."""
         return SQLiteCatalog(self._catalog_path, self.log)
+
+    @property
+    def locks(self) -> FileMachineLocks:
+        """The locks on machines, runs and points."""
+        return FileMachineLocks(self._state("locks"))
 
     @cached_property
     def outbox(self) -> FolderOutbox:
@@ -119,22 +129,45 @@ class Atesta:
         """Open the repository with its passphrase or recovery key."""
         return open_vault(self.store, secret, os.urandom)
 
-    def backup_workflow(self, vault: Vault, progress: Progress) -> BackupWorkflow:
-        """What backs machines up."""
+    def backup_workflow(
+        self, vault: Vault, progress: Progress, *, full: bool = False, compare_source: bool = False
+    ) -> BackupWorkflow:
+        """What backs machines up; ``full`` and ``compare_source`` ask for more than the configuration does.
+
+        Raises DamagedDataError when there are restore points and no packs: what counts as stored would not be stored
+        again, and the new points could not be restored either.
+        """
+        self._refuse_lost_packs()
+        policy = self.configuration.content.backup
         return BackupWorkflow(
             vault=vault,
             log=self.log,
             index=self.index,
             catalog=self.catalog,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             guests=OutsideGuestFileSystems(),
             clock=self.clock,
             progress=progress,
             new_id=uuid4,
             settings=BackupSettings(
-                exclude_swap=self.configuration.content.backup.exclude_swap, workers=self.configuration.workers
+                exclude_swap=policy.exclude_swap,
+                keep_swap_of=policy.keep_swap_of,
+                workers=self.configuration.workers,
+                full=full,
+                compare_source=compare_source,
+                compare_source_every=policy.compare_source_every,
+                audit_samples=policy.audit_samples,
             ),
         )
+
+    def _refuse_lost_packs(self) -> None:
+        self.catalog.catch_up()
+        if next(self.store.pack_ids(), None) is None and self.catalog.figures().points:
+            raise DamagedDataError(
+                "The repository holds restore points, but none of the packs that they need.",
+                where=str(self.configuration.repository_folder),
+                next_step="See whether its disk is mounted, or bring the packs back from a copy.",
+            )
 
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""
@@ -151,7 +184,7 @@ class Atesta:
             console_reader=TesseractReader(),
             pictures=FolderPictureArchive(self._state("pictures")),
             outbox=self.outbox,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             open_verifications=self._open_verifications,
             clock=self.clock,
             progress=progress,
@@ -168,6 +201,20 @@ class Atesta:
             ),
         )
 
+    def prune_workflow(self, vault: Vault, progress: Progress, repack_below_percent: float | None) -> PruneWorkflow:
+        """What reclaims space; the configuration's threshold when none is given."""
+        below = self.configuration.content.prune.repack_below_percent
+        return PruneWorkflow(
+            vault=vault,
+            log=self.log,
+            index=self.index,
+            locks=FileMachineLocks(self._state("locks")),
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+            policy=PrunePolicy(repack_below_percent=below if repack_below_percent is None else repack_below_percent),
+        )
+
     def _open_verifications(self) -> Sequence[UUID]:
         self.catalog.catch_up()
         return [one.verification_id for one in self.catalog.verifications() if one.word is None and not one.error]
@@ -176,6 +223,19 @@ class Atesta:
         """What reads chunks back."""
         self.index.catch_up()
         return ChunkReader(vault, self.index)
+
+    def retention_workflow(self) -> RetentionWorkflow:
+        """What decides which points are kept."""
+        retention = self.configuration.content.retention
+        return RetentionWorkflow(
+            log=self.log,
+            catalog=self.catalog,
+            locks=self.locks,
+            clock=self.clock,
+            new_id=uuid4,
+            policies=retention.policies(),
+            zone=retention.zone() or local_zone(),
+        )
 
     def restore_to_folder(
         self,
@@ -189,17 +249,18 @@ class Atesta:
         overwrite: bool,
     ) -> RestoredFolder:
         """Restore a point into a folder."""
-        return restore_to_folder(
-            self.reader(vault),
-            _new_image,
-            point,
-            disks,
-            target,
-            image_format,
-            progress,
-            overwrite=overwrite,
-            workers=self.configuration.workers,
-        )
+        with point_in_use(self.locks, self.log, point.point_id):
+            return restore_to_folder(
+                self.reader(vault),
+                _new_image,
+                point,
+                disks,
+                target,
+                image_format,
+                progress,
+                overwrite=overwrite,
+                workers=self.configuration.workers,
+            )
 
     def deliver_reports(self) -> DeliverySummary:
         """Deliver the mails that are due."""

@@ -16,7 +16,7 @@ from adapters.composition import Atesta
 from domain.errors import AtestaError
 from domain.model.machines import Machine
 from domain.model.verdicts import VerdictWord
-from domain.workflows.backup import BackupSummary
+from domain.workflows.backup_run import BackupSummary
 from domain.workflows.selection import select_machines, select_point
 from domain.workflows.vault import Vault
 
@@ -29,19 +29,30 @@ def run(
     verify: Annotated[
         bool | None, typer.Option("--verify/--no-verify", help="Boot each new point in the lab; see [backup] verify.")
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read everything, whatever the last restore point has.")] = False,
+    compare_source: Annotated[
+        bool,
+        typer.Option(
+            "--compare-source", help="Read the frozen disks again and compare them with what was stored, read back."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be backed up.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Back up machines: read what is allocated, store what is new, commit one restore point each."""
+    """Back up machines: read what changed, store what is new, commit one restore point each.
+
+    The first backup of a machine is a full. Later ones read only what changed where the source can tell, and compare
+    everything where it cannot; each restore point is a full all the same.
+    """
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
-        machines = select_machines(atesta.source.machines(), names or [])
+        machines = select_machines(session.machines(atesta), names or [])
         if dry_run:
             _print_dry_run(session, machines, json=json)
             return
         vault = session.vault(atesta)
-        summaries, failures = _back_up_all(session, atesta, vault, machines)
+        summaries, failures = _back_up_all(session, atesta, vault, machines, full=full, compare_source=compare_source)
         if json:
             print_json([_described(summary) for summary in summaries])
         else:
@@ -65,12 +76,18 @@ def run(
 
 
 def _back_up_all(
-    session: Session, atesta: Atesta, vault: Vault, machines: tuple[Machine, ...]
+    session: Session,
+    atesta: Atesta,
+    vault: Vault,
+    machines: tuple[Machine, ...],
+    *,
+    full: bool,
+    compare_source: bool,
 ) -> tuple[list[BackupSummary], list[AtestaError]]:
     summaries: list[BackupSummary] = []
     failures: list[AtestaError] = []
     with TerminalProgress(session.err) as progress:
-        workflow = atesta.backup_workflow(vault, progress)
+        workflow = atesta.backup_workflow(vault, progress, full=full, compare_source=compare_source)
         for machine in machines:
             try:
                 summaries.append(workflow.back_up(atesta.source, machine))
@@ -91,6 +108,11 @@ def _print_summary(session: Session, summary: BackupSummary) -> None:
         ("excluded", f"{human_size(summary.excluded_bytes)} of swap"),
         ("time", f"{human_seconds(summary.seconds)}, {human_size(rate)}/s"),
         ("consistency", summary.consistency.value),
+        *(
+            [("compared", f"{human_size(summary.compared_bytes)} with the source: equal")]
+            if summary.compared_bytes
+            else []
+        ),
         ("kind", f"{summary.kind}: {summary.cause}"),
     )
     out = session.out

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from adapters.cli import backup, events, init, machines, outbox, points, rebuild, restore, status, verify
+from adapters.cli import (
+    backup,
+    events,
+    expire,
+    hold,
+    init,
+    machines,
+    outbox,
+    points,
+    prune,
+    rebuild,
+    release,
+    restore,
+    status,
+    verify,
+)
 from adapters.cli.session import Session
 from adapters.configuration import ENVIRONMENT_VARIABLE
 
@@ -49,16 +66,39 @@ def common(
     ] = False,
 ) -> None:
     """Options that all commands share."""
-    context.obj = Session(configuration_file=config, out=Console(), err=Console(stderr=True))
+    context.obj = Session(configuration_file=config, out=Session.output(), err=Console(stderr=True))
 
 
-for command in (init, machines, backup, points, restore, verify, events, status, outbox, rebuild):
+for command in (
+    init,
+    machines,
+    backup,
+    points,
+    restore,
+    verify,
+    hold,
+    release,
+    expire,
+    prune,
+    events,
+    status,
+    outbox,
+    rebuild,
+):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 
 def main() -> None:
     """Run the command line."""
+    _occupy_standard_streams()
     app()
+
+
+def _occupy_standard_streams() -> None:
+    """Let a standard stream that the caller closed lead nowhere: a database must not get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 if __name__ == "__main__":

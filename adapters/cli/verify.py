@@ -45,7 +45,7 @@ def run(
             raise BadInputError("Name one restore point, or give --latest.", next_step="`atesta points` lists them.")
         atesta = session.atesta()
         atesta.catalog.catch_up()
-        points = atesta.catalog.points()
+        points = atesta.catalog.points(with_expired=True)
         chosen = [select_point(points, point)] if point else _latest_of_each(atesta, points)
         if not chosen:
             raise BadInputError("There are no restore points yet.", next_step="`atesta backup` makes the first.")
@@ -106,7 +106,7 @@ def _print_outcome(session: Session, point: RestorePoint, outcome: VerificationO
 def _latest_of_each(atesta: Atesta, points: Sequence[RestorePoint]) -> list[RestorePoint]:
     chosen = []
     for machine in select_machines(atesta.catalog.machines(), []):
-        of_machine = [point for point in points if point.machine_id == machine.machine_id]
+        of_machine = [point for point in points if point.machine_id == machine.machine_id and not point.is_expired]
         if of_machine:
             chosen.append(max(of_machine, key=lambda point: point.sequence))
     return chosen

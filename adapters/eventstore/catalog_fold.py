@@ -17,8 +17,16 @@ from adapters.eventstore.projection_file import ProjectionSchema
 from adapters.eventstore.verification_entry import MailState, VerificationEntry
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
+from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
-from domain.events.restore_point import RestorePointCommitted, VerificationRecorded
+from domain.events.recovery import PackAdopted
+from domain.events.restore_point import (
+    RestorePointCommitted,
+    RestorePointExpired,
+    RestorePointHeld,
+    RestorePointReleased,
+    VerificationRecorded,
+)
 from domain.events.verification import (
     ReportMailed,
     ReportQueued,
@@ -45,7 +53,7 @@ _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS point (
         number INTEGER PRIMARY KEY, point_id BLOB NOT NULL UNIQUE, machine_id TEXT NOT NULL, backup_id BLOB NOT NULL,
-        word TEXT, grade INTEGER, value BLOB NOT NULL
+        word TEXT, grade INTEGER, value BLOB NOT NULL, held TEXT NOT NULL DEFAULT '', expired BLOB
     )
     """,
     "CREATE INDEX IF NOT EXISTS point_of_machine ON point (machine_id, number)",
@@ -55,7 +63,7 @@ _TABLES = (
     )
     """,
     "CREATE INDEX IF NOT EXISTS verification_of_machine ON verification (machine_id, number)",
-    "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY, state INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 )
 _CANONICAL_ROWS = (
@@ -70,7 +78,10 @@ _UPSERT_MACHINE = """
 INSERT INTO machine VALUES (?, ?, ?, ?) ON CONFLICT (machine_id)
 DO UPDATE SET stream_id = COALESCE(excluded.stream_id, stream_id), name = excluded.name, value = excluded.value
 """
+_INSERT_PACK = "INSERT INTO pack VALUES (?, 0) ON CONFLICT DO NOTHING RETURNING 1"
 _UPDATE_RUN = "UPDATE run SET state = ?, value = ?, completed = ? WHERE backup_id = ?"
+
+_RETIRED, _GONE = 1, 2
 
 _ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
 ValueT = TypeVar("ValueT")
@@ -82,7 +93,7 @@ def catalog_schema() -> ProjectionSchema:
     return ProjectionSchema(
         name="catalog",
         application_id=0x41544341,
-        format_version=1,
+        format_version=2,
         tables=_TABLES,
         topics=(),
         fold=_fold,
@@ -160,17 +171,45 @@ def _end_run(rows: sqlite3.Cursor, event: RecordedEvent, *, state: str, reason: 
         rows.execute(_UPDATE_RUN, (state, encoded(run), completed, event.originator_id.bytes))
 
 
-def _chunks_written(rows: sqlite3.Cursor, _number: int, event: ChunksWritten) -> None:
+def _chunks_written(
+    rows: sqlite3.Cursor, _number: int, event: ChunksWritten | ChunksRepacked | PackAdopted | PackReinstated
+) -> None:
     """A pack counts once, also when it was adopted and reported after all."""
-    if rows.execute("INSERT INTO pack VALUES (?) ON CONFLICT DO NOTHING RETURNING 1", (event.pack_id,)).fetchall():
+    if rows.execute(_INSERT_PACK, (event.pack_id,)).fetchall():
         _add(rows, "packs", 1)
         _add(rows, "stored_bytes", event.pack_bytes)
         _add(rows, "chunks", event.chunk_count)
 
 
+def _pack_adopted(rows: sqlite3.Cursor, number: int, event: PackAdopted | PackReinstated) -> None:
+    rows.execute("DELETE FROM pack WHERE pack_id = ? AND state = ?", (event.pack_id, _GONE))
+    _chunks_written(rows, number, event)
+
+
+def _pack_retired(rows: sqlite3.Cursor, _number: int, event: PackRetired) -> None:
+    """Its chunks are offered to nobody; it takes room until it is deleted."""
+    changed = rows.execute("UPDATE pack SET state = ? WHERE pack_id = ? AND state = 0", (_RETIRED, event.pack_id))
+    _add(rows, "chunks", -event.chunk_count * changed.rowcount)
+
+
+def _pack_reinstated(rows: sqlite3.Cursor, number: int, event: PackReinstated) -> None:
+    _pack_adopted(rows, number, event)
+    changed = rows.execute("UPDATE pack SET state = 0 WHERE pack_id = ? AND state = ?", (event.pack_id, _RETIRED))
+    _add(rows, "chunks", event.chunk_count * changed.rowcount)
+
+
+def _pack_deleted(rows: sqlite3.Cursor, _number: int, event: PackDeleted) -> None:
+    """Its name stays: a backup may adopt it too late (the chunk index knows it as gone, too)."""
+    gone = rows.execute(
+        "UPDATE pack SET state = ?1 WHERE pack_id = ?2 AND state <> ?1", (_GONE, event.pack_id)
+    ).rowcount
+    _add(rows, "packs", -gone)
+    _add(rows, "stored_bytes", -event.pack_bytes * gone)
+
+
 def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommitted) -> None:
     rows.execute(
-        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?)",
+        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?, '', NULL)",
         (number, event.originator_id.bytes, event.machine_id, event.backup_id.bytes, encoded(event)),
     )
     if rows.execute("SELECT 1 FROM machine WHERE machine_id = ?", (event.machine_id,)).fetchone() is None:
@@ -182,6 +221,18 @@ def _verification_recorded(rows: sqlite3.Cursor, _number: int, event: Verificati
         "UPDATE point SET word = ?, grade = ? WHERE point_id = ?",
         (str(event.word), int(event.grade), event.originator_id.bytes),
     )
+
+
+def _point_held(rows: sqlite3.Cursor, _number: int, event: RestorePointHeld) -> None:
+    rows.execute("UPDATE point SET held = ? WHERE point_id = ?", (event.reason, event.originator_id.bytes))
+
+
+def _point_released(rows: sqlite3.Cursor, _number: int, event: RestorePointReleased) -> None:
+    rows.execute("UPDATE point SET held = '' WHERE point_id = ?", (event.originator_id.bytes,))
+
+
+def _point_expired(rows: sqlite3.Cursor, _number: int, event: RestorePointExpired) -> None:
+    rows.execute("UPDATE point SET expired = ? WHERE point_id = ?", (encoded(event), event.originator_id.bytes))
 
 
 def _verification_started(rows: sqlite3.Cursor, number: int, event: VerificationStarted) -> None:
@@ -251,8 +302,16 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     BackupCompleted: _backup_completed,
     BackupFailed: _backup_failed,
     ChunksWritten: _chunks_written,
+    PackAdopted: _pack_adopted,
+    ChunksRepacked: _chunks_written,
+    PackRetired: _pack_retired,
+    PackReinstated: _pack_reinstated,
+    PackDeleted: _pack_deleted,
     RestorePointCommitted: _point_committed,
     VerificationRecorded: _verification_recorded,
+    RestorePointHeld: _point_held,
+    RestorePointReleased: _point_released,
+    RestorePointExpired: _point_expired,
     VerificationStarted: _verification_started,
     VerdictReached: cast("_Rule", partial(_changed_verification, _verdict_reached)),
     ReportQueued: cast("_Rule", partial(_changed_verification, _report_queued)),

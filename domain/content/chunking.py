@@ -80,6 +80,17 @@ class Chunker:
         """
         return SegmentCutter(self, len(segment)).take(segment, data_ranges)
 
+    def cut_window(self, segment: memoryview, data_ranges: Iterable[Extent], window: Extent) -> list[Piece]:
+        """Cut only ``window`` of a segment, as if a stretch or a chunk began where it begins.
+
+        ``window`` and ``data_ranges`` inside of it are on the grid except at the end of the disk. What stands within
+        ``ZERO_RUN_BLOCKS_MIN`` blocks of the window's end may be cut otherwise when more of the segment is known.
+        """
+        cutter = SegmentCutter(self, window.length, alone=window.length == len(segment))
+        inside = (Extent(extent.offset - window.offset, extent.length) for extent in data_ranges)
+        pieces = cutter.take(segment[window.offset : window.end], inside)
+        return [Piece(window.offset + offset, length, zero) for offset, length, zero in pieces]
+
     def is_cut(self, sums: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """For each block's sum, whether a chunk may end after the block."""
         mixed = (sums ^ self._whitening) * self._multiplier
@@ -107,8 +118,10 @@ class SegmentCutter:
     However the segment is divided into windows, the pieces are the same.
     """
 
-    def __init__(self, chunker: Chunker, segment_bytes: int) -> None:
+    def __init__(self, chunker: Chunker, segment_bytes: int, *, alone: bool = True) -> None:
+        """``alone`` unless something stands beside these bytes, which matters to a few zero blocks."""
         self._chunker = chunker
+        self._alone = alone
         self._segment_bytes = segment_bytes
         self._blocks = -(-segment_bytes // GRID_BYTES)
         self._is_zero = np.ones(self._blocks, dtype=bool)
@@ -149,7 +162,8 @@ class SegmentCutter:
         cuts: list[int] = (np.flatnonzero(self._may_cut[start : self._known]) + start).tolist()
         pieces: list[Piece] = []
         self._needed = self._known
-        for first, last, zero in _runs(self._is_zero[start : self._known], start, alone=final and start == 0):
+        alone = self._alone and final and start == 0
+        for first, last, zero in _runs(self._is_zero[start : self._known], start, alone=alone):
             for a, b in ((first, last),) if zero else self._chunker.chunks(first, last, cuts):
                 if b > (certain_zero if zero else certain_data):
                     if not zero:

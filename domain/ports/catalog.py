@@ -16,7 +16,11 @@ from domain.model.verdicts import Grade, VerdictWord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePoint:
-    """A committed restore point. ``sequence`` orders points by commit, whatever clocks said."""
+    """A committed restore point. ``sequence`` orders points by commit, whatever clocks said.
+
+    ``held`` is the reason of a hold, empty without one. An expired point has ``expired_at`` and ``expired_reason``; it
+    can no longer be restored.
+    """
 
     point_id: UUID
     short_id: str
@@ -37,6 +41,14 @@ class RestorePoint:
     seconds: float
     word: VerdictWord | None
     grade: Grade | None
+    held: str = ""
+    expired_at: datetime | None = None
+    expired_reason: str = ""
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether retention or a person ended it."""
+        return self.expired_at is not None
 
     @property
     def size_bytes(self) -> int:
@@ -61,7 +73,7 @@ class BackupRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryFigures:
-    """Sums over the repository, in bytes and counts."""
+    """Sums over the repository, in bytes and counts. Points are those that can be restored."""
 
     machines: int
     points: int
@@ -85,8 +97,8 @@ class Catalog(Protocol):
     def machine(self, machine_id: str) -> Machine | None:
         """One machine."""
 
-    def points(self, machine_id: str | None = None) -> Sequence[RestorePoint]:
-        """The committed restore points, oldest first."""
+    def points(self, machine_id: str | None = None, *, with_expired: bool = False) -> Sequence[RestorePoint]:
+        """The restore points that can be restored, oldest first; ``with_expired`` also lists those that expired."""
 
     def runs(self, *, state: str | None = None, limit: int = 50) -> Sequence[BackupRun]:
         """The latest backup runs, newest first."""

@@ -1,10 +1,18 @@
-"""Port: where each chunk is. A projection of ``chunks-written`` events; behind the truth it costs a duplicate only."""
+"""Port: where each chunk is. A projection of the events about packs; behind the truth it costs a duplicate only.
+
+A pack is offered from the event that names it until ``pack-retired``. A retired pack is *known* to nobody, so that no
+new run refers to it, but its chunks can still be *located*: runs that began before may refer to them, until it is
+deleted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +23,22 @@ class ChunkPlace:
     ordinal: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedPack:
+    """A pack that the store should have. ``number`` is that of the event that named it first.
+
+    ``plain_bytes`` is the length of its chunks, ``retired_at`` the number of its ``pack-retired`` event, 0 for none.
+    """
+
+    number: int
+    pack_id: bytes
+    kind: int
+    pack_bytes: int
+    chunks: int
+    plain_bytes: int
+    retired_at: int
+
+
 class ChunkIndex(Protocol):
     """Digest to place. Safe from several threads."""
 
@@ -22,10 +46,19 @@ class ChunkIndex(Protocol):
         """Take in what the event log has and the index has not."""
 
     def known(self, chunk_ids: Sequence[bytes]) -> set[bytes]:
-        """Those of ``chunk_ids`` that are stored."""
+        """Those of ``chunk_ids`` that are stored in packs that are offered: what a backup may refer to."""
 
     def locate(self, chunk_ids: Sequence[bytes]) -> dict[bytes, ChunkPlace]:
-        """The places of those of ``chunk_ids`` that are stored."""
+        """The places of those of ``chunk_ids`` that are stored, in retired packs as well: where a reader looks."""
+
+    def places(self, chunk_ids: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """``locate`` in bulk: ids end to end; the numbers of their packs (0 for not stored) and their ordinals."""
 
     def has_pack(self, pack_id: bytes) -> bool:
-        """Whether a pack is known."""
+        """Whether the history names a pack, also one that is retired or deleted."""
+
+    def packs(self) -> Iterator[IndexedPack]:
+        """All packs that are not deleted, in the order of their numbers."""
+
+    def retired_packs(self) -> Sequence[IndexedPack]:
+        """The packs that are retired and not deleted, in the order of their numbers."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from domain.model.machines import ConfigurationFile, Machine
 from domain.model.protection import Consistency, SnapshotPlan
+from domain.ports.changes import ChangeTracking
 from domain.ports.disks import FrozenDisk
 
 
@@ -29,6 +30,10 @@ class FrozenMachine(Protocol):
     @property
     def disks(self) -> Sequence[FrozenDisk]:
         """The frozen disks, in the order of ``machine.disks``. Closed when the context ends."""
+
+    @property
+    def change_tracking(self) -> Sequence[ChangeTracking | None]:
+        """What is known of each disk's changes, in the order of ``disks``; None where nothing is."""
 
     @property
     def configuration_files(self) -> Sequence[ConfigurationFile]:

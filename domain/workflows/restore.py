@@ -69,8 +69,8 @@ def restore_disk(
 ) -> RestoredDisk:
     """Write a disk through ``writer``, or only verify it when ``writer`` is None.
 
-    Zero ranges are not written. The caller finishes or aborts the writer. Memory: one segment a worker and one more; two
-    more, but of 16 MiB only, where the writer takes any order.
+    Zero ranges are not written. The caller finishes or aborts the writer. Memory: a segment a worker and one more;
+    where the writer takes any order, two more, but of 16 MiB.
     Raises DamagedDataError naming the pack and the byte range of the disk, EnvironmentTroubleError for a full target.
     """
     root = reader.read_root(disk.root)

@@ -32,7 +32,7 @@ class IngestFigures:
     chunks_duplicate: int = 0
 
 
-_COUNTED = tuple(field.name for field in fields(IngestFigures) if field.name != "stored_bytes")
+_COUNTED = tuple(one.name for one in fields(IngestFigures) if one.name != "stored_bytes")
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class SharedRun:
         ids = pack.table.chunk_ids
         self.claims.released(ids[i : i + 32] for i in range(0, len(ids), 32))
 
-    def count(self, part: IngestFigures) -> None:
+    def add(self, part: IngestFigures) -> None:
         """Add what one segment gave to the figures."""
         with self._figures_lock:
             for name in _COUNTED:
@@ -127,7 +127,7 @@ class SegmentWorker:
             data = self._buffer.read(disk, task, window, cutter.needed_from)
             mapped += self._take_pieces(cutter.take(data, window.ranges), part)
         part.zero_bytes = max(0, part.read_bytes - part.new_bytes - part.duplicate_bytes)
-        self._run.count(part)
+        self._run.add(part)
         self._run.progress.advance(part.read_bytes)
         if all(piece.chunk_id == ZERO_ID for piece in mapped):
             return ZERO_ID

@@ -18,7 +18,7 @@ from tests.doubles.repository import OpenRepository, opened
 from tests.doubles.scripted_source import ScriptedSource
 from tests.doubles.vaults import SMALL
 
-STEPS_EXPECTED = 18
+STEPS_EXPECTED = 21
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_a_run_of_several_workers_that_is_cut_is_put_right(tmp_path: Path, step:
 @pytest.mark.parametrize("step", range(5))
 def test_a_run_that_is_cut_while_it_puts_an_earlier_one_right_is_put_right_as_well(tmp_path: Path, step: int) -> None:
     changed = source_of(1, 2)
-    for cut in (Cut(5, after=True), Cut(step)):
+    for cut in (Cut(6, after=True), Cut(step)):
         with opened(tmp_path, cut=cut) as repository, pytest.raises(PowerCutError):
             repository.workflow().back_up(changed, changed.machine)
 
@@ -101,7 +101,7 @@ def test_a_run_that_is_cut_while_it_puts_an_earlier_one_right_is_put_right_as_we
 
 def test_an_orphan_that_is_damaged_is_left_where_it_is(tmp_path: Path) -> None:
     changed = source_of(1)
-    with opened(tmp_path, cut=Cut(5, after=True)) as repository, pytest.raises(PowerCutError):
+    with opened(tmp_path, cut=Cut(6, after=True)) as repository, pytest.raises(PowerCutError):
         repository.workflow().back_up(changed, changed.machine)
     (orphan,) = (tmp_path / "store" / "packs").glob("*/*.pack")
     orphan.write_bytes(orphan.read_bytes()[:-1])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from domain.content.packs import PackTable
-from domain.ports.chunk_index import ChunkPlace
+import numpy as np
+import numpy.typing as npt
+
+from domain.content.packs import CHUNK_ID_BYTES, PackTable
+from domain.ports.chunk_index import ChunkPlace, IndexedPack
 from domain.workflows.pack_writing import WrittenPack
 
 
@@ -14,7 +17,7 @@ class MemoryChunkIndex:
     """Pass ``record`` as the callback for durable packs."""
 
     def __init__(self) -> None:
-        self.packs: dict[bytes, PackTable] = {}
+        self.packs_by_id: dict[bytes, PackTable] = {}
         self._places: dict[bytes, ChunkPlace] = {}
         self._lock = threading.Lock()
 
@@ -23,7 +26,7 @@ class MemoryChunkIndex:
 
     def add(self, pack_id: bytes, table: PackTable) -> None:
         with self._lock:
-            self.packs[pack_id] = table
+            self.packs_by_id[pack_id] = table
             for ordinal in range(table.chunk_count):
                 self._places.setdefault(table.chunk_id(ordinal), ChunkPlace(pack_id, ordinal))
 
@@ -38,4 +41,26 @@ class MemoryChunkIndex:
             return {one: self._places[one] for one in chunk_ids if one in self._places}
 
     def has_pack(self, pack_id: bytes) -> bool:
-        return pack_id in self.packs
+        return pack_id in self.packs_by_id
+
+    def places(self, chunk_ids: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        numbers = {pack_id: number for number, pack_id in enumerate(self.packs_by_id, start=1)}
+        ids = [chunk_ids[i : i + CHUNK_ID_BYTES] for i in range(0, len(chunk_ids), CHUNK_ID_BYTES)]
+        found = [self._places.get(one) for one in ids]
+        packs = [numbers[place.pack_id] if place else 0 for place in found]
+        return np.array(packs, np.int64), np.array([place.ordinal if place else 0 for place in found], np.int64)
+
+    def packs(self) -> Iterator[IndexedPack]:
+        for number, (pack_id, table) in enumerate(self.packs_by_id.items(), start=1):
+            yield IndexedPack(
+                number=number,
+                pack_id=pack_id,
+                kind=0,
+                pack_bytes=0,
+                chunks=table.chunk_count,
+                plain_bytes=int(table.chunk_bytes.sum()),
+                retired_at=0,
+            )
+
+    def retired_packs(self) -> Sequence[IndexedPack]:
+        return []

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from adapters.eventstore.catalog import SQLiteCatalog
@@ -14,13 +15,18 @@ from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.locks import FileMachineLocks
 from adapters.stores.folder import FolderPackStore
 from domain.events.recorded import RecordedEvent
+from domain.events.restore_point import RestorePointExpired
+from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
 from domain.ports.event_log import EventLog
 from domain.ports.guests import GuestFileSystems
 from domain.ports.progress import Silent
 from domain.ports.store import PackStore
-from domain.workflows.backup import BackupSettings, BackupWorkflow
+from domain.workflows.backup import BackupWorkflow
+from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.disk_planning import DamagedRanges
+from domain.workflows.prune import PruneWorkflow
 from domain.workflows.restore import restore_disk
 from domain.workflows.vault import Vault
 from tests.doubles.collecting_writer import CollectingWriter
@@ -40,7 +46,14 @@ class OpenRepository:
     catalog: SQLiteCatalog
     clock: HandClock
 
-    def workflow(self, guests: GuestFileSystems | None = None, *, workers: int = 1) -> BackupWorkflow:
+    def workflow(
+        self,
+        guests: GuestFileSystems | None = None,
+        *,
+        workers: int = 1,
+        damaged_ranges: DamagedRanges = lambda _disk: (),
+        **settings: Any,
+    ) -> BackupWorkflow:
         return BackupWorkflow(
             vault=self.vault,
             log=self.log,
@@ -51,7 +64,36 @@ class OpenRepository:
             clock=self.clock,
             progress=Silent(),
             new_id=uuid4,
-            settings=BackupSettings(workers=workers),
+            settings=BackupSettings(workers=workers, **settings),
+            damaged_ranges=damaged_ranges,
+        )
+
+    def pruner(self, policy: PrunePolicy | None = None, *, log: EventLog | None = None) -> PruneWorkflow:
+        return PruneWorkflow(
+            vault=self.vault,
+            log=log or self.log,
+            index=self.index,
+            locks=FileMachineLocks(self.folder / "locks"),
+            clock=self.clock,
+            progress=Silent(),
+            new_id=uuid4,
+            policy=policy or PrunePolicy(),
+        )
+
+    def expire(self, point: RestorePoint) -> None:
+        """What a retention run would record."""
+        version = self.log.stream(point.point_id)[-1].originator_version
+        self.log.append(
+            [
+                RestorePointExpired(
+                    originator_id=point.point_id,
+                    originator_version=version + 1,
+                    at=self.clock.now(),
+                    retention_id=uuid4(),
+                    policy="none",
+                    reason="a test says so",
+                )
+            ]
         )
 
     def events(self) -> list[RecordedEvent]:

@@ -46,6 +46,8 @@ def test_a_backup_tells_its_story_in_order(tmp_path: Path) -> None:
             "snapshot-taken",
             "extents-captured",
             "extents-captured",
+            "changes-determined",
+            "changes-determined",
             "chunks-written",
             "chunks-written",
             "post-snapshot",
@@ -98,6 +100,25 @@ def test_swap_is_left_out_and_named(tmp_path: Path) -> None:
         assert (summary.excluded_bytes, point.excluded_bytes) == (65_536, 65_536)
         (event,) = [event for event in repository.events() if isinstance(event, RangesExcluded)]
         assert (event.where, event.extents) == ("/swap", (swap,))
+
+
+@pytest.mark.parametrize(
+    ("keep_swap_of", "is_kept"),
+    [((), False), (("WEB",), True), (("db", "w*"), True), (("web-",), False), (("m-1",), True)],
+)
+def test_swap_of_a_machine_that_is_named_is_stored(
+    tmp_path: Path, keep_swap_of: tuple[str, ...], is_kept: bool
+) -> None:
+    source = source_with(noise(SEGMENT))
+    assert (source.machine.name, source.machine.machine_id) == ("web", "m-1")
+    with opened(tmp_path) as repository:
+        workflow = repository.workflow(ScriptedGuests(Extent(65_536, 65_536)), keep_swap_of=keep_swap_of)
+        summary = workflow.back_up(source, source.machine)
+
+        (point,) = repository.points()
+        assert (repository.restored(point) == [noise(SEGMENT)]) is is_kept
+        assert summary.excluded_bytes == (0 if is_kept else 65_536)
+        assert any(isinstance(event, RangesExcluded) for event in repository.events()) is not is_kept
 
 
 @pytest.mark.parametrize("swap", [Extent(100, 4096), Extent(0, 100), Extent(SEGMENT, 4096)])

@@ -44,7 +44,7 @@ class World:
     def pack_of(self, kind: PackKind) -> bytes:
         """The first disk's pack of a kind."""
         vault = small_vault(self.store)
-        return next(pack for pack in self.index.packs if load_layout(vault, pack).header.kind is kind)
+        return next(pack for pack in self.index.packs_by_id if load_layout(vault, pack).header.kind is kind)
 
     def damage(self, pack_id: bytes, offset: int) -> None:
         content = bytearray(self.store.read_pack(pack_id, 0, self.store.pack_bytes(pack_id)))
@@ -110,7 +110,7 @@ def test_a_missing_pack_is_told(world: World, kind: PackKind) -> None:
 
 
 def test_a_pack_that_was_replaced_by_another_one_is_told(world: World) -> None:
-    first, _, second = list(world.index.packs)[:3]
+    first, _, second = list(world.index.packs_by_id)[:3]
     other = world.store.read_pack(second, 0, world.store.pack_bytes(second))
     world.store.delete_pack(first)
     world.store.add(first, other)
