@@ -238,10 +238,8 @@ class FolderPackDraft:
         """Make the pack durable under its name."""
         name = pack_name(pack_id)
         folder = self._packs / name[:2]
-        self._hand_over()
-        self._settle()
+        self._write_rest()
         with _as_trouble(self._path):
-            os.ftruncate(self._descriptor, self._written_bytes)
             os.fsync(self._descriptor)
             folder.mkdir(parents=True, exist_ok=True)
             # Also when the folder was there: another thread may have made it and not have come to this yet.
@@ -263,8 +261,15 @@ class FolderPackDraft:
             finally:
                 self._close()
 
+    def _write_rest(self) -> None:
+        """Have the file hold all that was appended, and nothing else."""
+        self._hand_over()
+        self._settle()
+        with _as_trouble(self._path):
+            os.ftruncate(self._descriptor, self._written_bytes)
+
     def _hand_over(self) -> None:
-        """Have what waits written; only the last piece is not whole blocks, and ``commit`` cuts its padding off."""
+        """Have what waits written; only the last piece is not whole blocks, and its padding is cut off again."""
         padding = -self._waiting_bytes % ALIGNMENT_BYTES
         piece = self._buffer[: self._waiting_bytes + padding]
         piece[self._waiting_bytes :] = bytes(padding)
