@@ -393,6 +393,8 @@ class VerificationWorkflow:
                 deduplicated_bytes=point.duplicate_bytes,
                 compressed_bytes=point.stored_bytes,
                 excluded_bytes=point.excluded_bytes,
+                kind=point.kind,
+                cause=point.told_cause,
             ),
             redacted=self._settings.redact,
         )

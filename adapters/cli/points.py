@@ -7,12 +7,17 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from adapters.cli.presentation import human_size, human_time, print_json, print_table
+from adapters.cli.presentation import cleaned, human_size, human_time, print_json, print_table
 from adapters.cli.session import session_of, told
+from domain.model.disk_changes import ChangeMethod
 from domain.ports.catalog import RestorePoint
+from domain.workflows.backup import CAUSE_FIRST
 from domain.workflows.selection import select_machines
 
 _STYLES = {"BOOTED": "green", "FAILED": "bold red", "UNDECIDED": "yellow"}
+_SHORT_KINDS = {"incremental": "incr"}
+"""The table fits 80 columns."""
+_CAUSES_SHOWN_MAX = 10
 
 
 def run(
@@ -34,20 +39,22 @@ def run(
             return
         print_table(
             session.out,
-            ("ID", "MACHINE", "TAKEN", "SIZE>", "NEW>", "STORED>", "VERDICT"),
+            ("ID", "MACHINE", "TAKEN", "KIND", "SIZE>", "STORED>", "VERDICT"),
             (
                 (
                     point.short_id,
                     point.machine.name,
                     human_time(point.taken_at),
+                    _SHORT_KINDS.get(point.kind, point.kind),
                     human_size(point.size_bytes),
-                    human_size(point.new_bytes),
                     human_size(point.stored_bytes),
                     _state_text(point),
                 )
                 for point in points
             ),
         )
+        for point in [point for point in points if _read_everything(point)][-_CAUSES_SHOWN_MAX:]:
+            session.out.print(Text(f"{point.short_id} read everything: {cleaned(point.told_cause)}", style="dim"))
         if not points:
             session.err.print("No restore points yet. `atesta backup` makes the first.")
 
@@ -68,7 +75,15 @@ def _state_text(point: RestorePoint) -> Text:
     return Text.assemble(held, ", ", verdict_text(point)) if point.word else held
 
 
+def _read_everything(point: RestorePoint) -> bool:
+    """Whether a backup that could have read changes only did not: its cause is worth a line."""
+    if not point.parent_id:
+        return point.cause != CAUSE_FIRST
+    return any(one.method != ChangeMethod.TRACKED for one in point.disk_methods)
+
+
 def _described(point: RestorePoint) -> dict[str, object]:
+    methods = {one.number: one for one in point.disk_methods}
     return {
         "id": point.point_id.hex,
         "short_id": point.short_id,
@@ -77,7 +92,8 @@ def _described(point: RestorePoint) -> dict[str, object]:
         "machine": point.machine.name,
         "taken_at": point.taken_at,
         "kind": point.kind,
-        "cause": point.cause,
+        "cause": point.told_cause,
+        "parent_id": point.parent_id.hex if point.parent_id else None,
         "consistency": point.consistency,
         "size_bytes": point.size_bytes,
         "read_bytes": point.read_bytes,
@@ -86,7 +102,14 @@ def _described(point: RestorePoint) -> dict[str, object]:
         "excluded_bytes": point.excluded_bytes,
         "seconds": point.seconds,
         "disks": [
-            {"number": disk.number, "id": disk.disk_id, "size_bytes": disk.size_bytes, "root": disk.root}
+            {
+                "number": disk.number,
+                "id": disk.disk_id,
+                "size_bytes": disk.size_bytes,
+                "root": disk.root,
+                "method": methods[disk.number].method if disk.number in methods else None,
+                "cause": methods[disk.number].cause if disk.number in methods else None,
+            }
             for disk in point.disks
         ],
         "verdict": point.word,

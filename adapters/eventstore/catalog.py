@@ -133,6 +133,8 @@ class SQLiteCatalog(ActivityRows):
             held=row["held"],
             expired_at=expired.at if expired else None,
             expired_reason=f"{expired.policy}: {expired.reason}" if expired else "",
+            parent_id=event.parent_id,
+            disk_methods=run.disk_methods if run else (),
         )
 
     def _rows(self, query: str, *params: object) -> list[Any]:

@@ -17,6 +17,15 @@ from domain.model.verdicts import Grade, VerdictWord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMethod:
+    """How a run found out what of the disk ``number`` to read: ``tracked``, ``compared`` or ``whole``, and why."""
+
+    number: int
+    method: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePoint:
     """A committed restore point. ``sequence`` orders points by commit, whatever clocks said.
 
@@ -46,6 +55,16 @@ class RestorePoint:
     held: str = ""
     expired_at: datetime | None = None
     expired_reason: str = ""
+    parent_id: UUID | None = None
+    disk_methods: tuple[DiskMethod, ...] = ()
+
+    @property
+    def told_cause(self) -> str:
+        """Why everything was read, or how the changes were known; for people."""
+        if not self.parent_id:
+            return self.cause
+        causes = list(dict.fromkeys(f"{one.method}: {one.cause}" for one in self.disk_methods))
+        return "; ".join(causes) or self.cause
 
     @property
     def is_expired(self) -> bool:
@@ -71,6 +90,7 @@ class BackupRun:
     state: str
     reason: str
     events_seen: int
+    disk_methods: tuple[DiskMethod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,8 @@ from tests.doubles.frozen_disks import whole_disk
 from tests.doubles.power import Acknowledge, Ending, Trouble, every_cut
 from tests.doubles.repository import OpenRepository, opened
 from tests.doubles.scripted_source import ScriptedSource
+from tests.doubles.tracked_disk import TrackedDisk
+from tests.doubles.tracked_disk import source_of as tracked_source
 from tests.doubles.vaults import SMALL
 
 pytestmark = pytest.mark.process
@@ -63,6 +65,54 @@ def test_a_backup(tmp_path: Path, trouble: Trouble) -> None:
         assert not repository.catalog.runs(state="running")
 
     assert _swept(tmp_path, trouble, prepare, action, again) > 25
+
+
+def changed_disk() -> TrackedDisk:
+    """A disk that was backed up once, and was written to since."""
+    disk = TrackedDisk(noise(0), disk_id="d0")
+    disk.frozen()
+    disk.write(5000, noise(1)[:20_000])
+    return disk
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_an_incremental(tmp_path: Path, trouble: Trouble) -> None:
+    def prepare(repository: OpenRepository) -> None:
+        source = tracked_source(TrackedDisk(noise(0), disk_id="d0"))
+        repository.workflow().back_up(source, source.machine)
+
+    def backed_up_again(repository: OpenRepository) -> str:
+        source = tracked_source(changed_disk())
+        return repository.workflow().back_up(source, source.machine).point_id.hex
+
+    def again(repository: OpenRepository) -> None:
+        made = backed_up_again(repository)
+        assert contents(repository)[made] == [bytes(changed_disk().content)]
+
+    cuts = _swept(
+        tmp_path, trouble, prepare, lambda repository, acknowledge: acknowledge(backed_up_again(repository)), again
+    )
+    assert cuts > 20
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_a_prune(tmp_path: Path, trouble: Trouble) -> None:
+    def prepare(repository: OpenRepository) -> None:
+        backed_up(repository, 0, 1)
+        backed_up(repository, 1, 2)
+        backed_up(repository, 3)
+        for point in repository.points()[:2]:
+            repository.expire(point)
+
+    def again(repository: OpenRepository) -> None:
+        repository.pruner().prune()
+        assert [pack for pack in repository.index.packs() if pack.retired_at] == []
+        assert {pack.pack_id for pack in repository.index.packs()} == set(repository.vault.store.pack_ids())
+
+    def action(repository: OpenRepository, acknowledge: Acknowledge) -> None:
+        repository.pruner().prune()
+
+    assert _swept(tmp_path, trouble, prepare, action, again) > 20
 
 
 def test_a_store_that_syncs_too_late_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
