@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import tempfile
 import time
@@ -95,6 +96,8 @@ def compare(folder: Path, disk_bytes: int, pieces: int, tools: Sequence[Contende
                 second=measure(step, durable=places[tool.name].folder),
             )
         )
+    for tool in tools[1:]:
+        shutil.rmtree(places[tool.name].folder)
     _check(places["atesta"], images / _DISK)
     return results
 
