@@ -48,7 +48,7 @@ def test_an_interrupted_backup_says_so_and_can_be_run_again(tmp_path: Path) -> N
     # On a busy machine a run may be over before the signal arrives; such a run must have ended well, and is repeated.
     for number in range(1, 6):
         line.add_machine("web", content(number, mebibytes=192))
-        end = _ended_at(line, 10, signal.SIGINT)
+        end = _ended_at(line, 4, signal.SIGINT)
         if end == INTERRUPTED:
             break
         assert end == 0

@@ -21,7 +21,7 @@ from tests.doubles.scripted_source import ScriptedSource
 from tests.doubles.shipped_repository import back_up, contents, recover, recovered
 from tests.doubles.vaults import SMALL
 
-STEPS_EXPECTED = 19
+STEPS_EXPECTED = 22
 RECOVERY_STEPS_MIN = 10
 
 

@@ -20,6 +20,7 @@ from domain.errors import BusyError, DamagedDataError, EnvironmentTroubleError
 from domain.events.repository import RepositoryCreated, RepositoryRecovered
 from domain.events.restore_point import RestorePointCommitted
 from domain.ports.progress import Silent
+from domain.workflows.backup_run import BackupRun
 from tests.doubles.frozen_disks import whole_disk
 from tests.doubles.repository import opened
 from tests.doubles.scripted_source import HandClock, ScriptedSource
@@ -226,10 +227,9 @@ def test_an_object_that_does_not_go_on_from_the_one_before_is_refused(home: Path
 
 def test_a_point_of_a_run_that_was_going_on_is_found_in_its_packs(home: Path, tmp_path: Path) -> None:
     with shipping(home) as repository, pytest.MonkeyPatch.context() as patched:
-        workflow = repository.workflow()
-        patched.setattr(workflow, "_commit", _killed)
+        patched.setattr(BackupRun, "_commit", _killed)
         with pytest.raises(_KilledError):
-            workflow.back_up(source_of(7), source_of(7).machine)
+            repository.workflow().back_up(source_of(7), source_of(7).machine)
 
     found = recover(home, tmp_path / "into")
 
