@@ -68,12 +68,16 @@ class Chunker:
         average_gap = (parameters.chunk_bytes_average - parameters.chunk_bytes_min) // GRID_BYTES
         self._threshold = np.uint64(_WORD_MASK // average_gap)
 
-    def cut(self, segment: memoryview, data_ranges: Iterable[Extent]) -> list[Piece]:
+    def cut(self, segment: memoryview, data_ranges: Iterable[Extent], *, whole: bool = True) -> list[Piece]:
         """Cut one segment into pieces that cover it without gaps, in order.
 
         ``segment`` holds the plain bytes; only ``data_ranges`` (ascending, on the grid except at the end of the disk)
         are looked at, and all other bytes count as zero. Zero-fill gaps shorter than ``ZERO_RUN_BLOCKS_MIN`` blocks
         between ranges, because they end up inside chunks.
+
+        Not ``whole``: ``segment`` is a window of a segment that starts where a piece starts. The pieces that end at
+        least ``ZERO_RUN_BLOCKS_MIN`` blocks before its end are those of the segment; the others may be only if the
+        window ends with the segment.
         """
         block_count = -(-len(segment) // GRID_BYTES)
         is_zero = np.ones(block_count, dtype=bool)
@@ -89,7 +93,7 @@ class Chunker:
             is_zero[first:last] = zero
             # A zero block is no place to cut, or it would matter whether a source shows it as data or as a hole.
             may_cut[first:last] = self._is_cut(sums) & ~zero
-        return self._pieces(is_zero, may_cut, len(segment))
+        return self._pieces(_runs(is_zero, whole=whole), may_cut, len(segment))
 
     def _is_cut(self, sums: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         mixed = (sums ^ self._whitening) * self._multiplier
@@ -100,11 +104,11 @@ class Chunker:
         return result
 
     def _pieces(
-        self, is_zero: npt.NDArray[np.bool_], may_cut: npt.NDArray[np.bool_], segment_bytes: int
+        self, runs: list[tuple[int, int, bool]], may_cut: npt.NDArray[np.bool_], segment_bytes: int
     ) -> list[Piece]:
         cuts: list[int] = np.flatnonzero(may_cut).tolist()
         pieces: list[Piece] = []
-        for first, last, zero in _runs(is_zero):
+        for first, last, zero in runs:
             if zero:
                 pieces.append(_piece(first, last, segment_bytes, is_zero=True))
             else:
@@ -136,14 +140,15 @@ def _block_sums(data: memoryview) -> npt.NDArray[np.uint64]:
     return sums
 
 
-def _runs(is_zero: npt.NDArray[np.bool_]) -> list[tuple[int, int, bool]]:
+def _runs(is_zero: npt.NDArray[np.bool_], *, whole: bool) -> list[tuple[int, int, bool]]:
     """Maximal runs (first block, block after the last, zero?), where short zero runs beside data count as data."""
+    shortest = min(ZERO_RUN_BLOCKS_MIN, len(is_zero)) if whole else ZERO_RUN_BLOCKS_MIN
     edges = np.flatnonzero(np.diff(is_zero.view(np.int8))) + 1
     starts: list[int] = [0, *edges.tolist()]
     ends: list[int] = [*edges.tolist(), len(is_zero)]
     runs: list[tuple[int, int, bool]] = []
     for first, last in zip(starts, ends, strict=True):
-        zero = bool(is_zero[first]) and (last - first >= ZERO_RUN_BLOCKS_MIN or last - first == len(is_zero))
+        zero = bool(is_zero[first]) and last - first >= shortest
         if runs and not zero and not runs[-1][2]:
             runs[-1] = (runs[-1][0], last, False)
         else:

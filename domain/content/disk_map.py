@@ -130,7 +130,7 @@ def build_map(
     while len(level_ids) > 1:
         height += 1
         groups = (level_ids[i : i + FAN_OUT] for i in range(0, len(level_ids), FAN_OUT))
-        level_ids = [_inner(group, height, store_node) for group in groups]
+        level_ids = [encode_inner(group, height, store_node) for group in groups]
     root = MapRoot(disk_bytes=disk_bytes, segment_bytes=segment_bytes, height=height, top_id=level_ids[0])
     return store_node(encode_root(root))
 
@@ -143,7 +143,8 @@ def walk_leaves(root: MapRoot, load_node: Callable[[bytes], bytes]) -> Iterator[
     yield from _walk(root.top_id, root.height, segment_count(root.disk_bytes, root.segment_bytes), load_node)
 
 
-def _inner(group: Sequence[bytes], level: int, store_node: Callable[[bytes], bytes]) -> bytes:
+def encode_inner(group: Sequence[bytes], level: int, store_node: Callable[[bytes], bytes]) -> bytes:
+    """Store the inner node over ``group`` and return its id, ``ZERO_ID`` when all of it is zero."""
     if all(child == ZERO_ID for child in group):
         return ZERO_ID
     return store_node(_INNER_HEAD.pack(_INNER_TAG, 1, level, 0, len(group)) + b"".join(group))
@@ -155,14 +156,15 @@ def _walk(node_id: bytes, level: int, leaves: int, load_node: Callable[[bytes], 
         return
     below = FAN_OUT ** (level - 1)
     shares = [min(below, leaves - start) for start in range(0, leaves, below)]
-    children = [ZERO_ID] * len(shares) if node_id == ZERO_ID else _decode_inner(load_node(node_id), level)
+    children = [ZERO_ID] * len(shares) if node_id == ZERO_ID else decode_inner(load_node(node_id), level)
     if len(children) != len(shares):
         raise _damaged("an inner node has the wrong number of children")
     for child, share in zip(children, shares, strict=True):
         yield from _walk(child, level - 1, share, load_node)
 
 
-def _decode_inner(data: bytes, level: int) -> list[bytes]:
+def decode_inner(data: bytes, level: int) -> list[bytes]:
+    """The children of an inner node of ``level``. Raises DamagedDataError."""
     if len(data) < _INNER_HEAD.size:
         raise _damaged("an inner node is too short")
     tag, version, found, _reserved, count = _INNER_HEAD.unpack_from(data)
