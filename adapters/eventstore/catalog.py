@@ -123,6 +123,8 @@ class SQLiteCatalog:
             seconds=completed.seconds if completed else 0.0,
             word=VerdictWord(row["word"]) if row["word"] is not None else None,
             grade=Grade(row["grade"]) if row["grade"] is not None else None,
+            parent_id=event.parent_id,
+            disk_methods=run.disk_methods if run else (),
         )
 
     def _rows(self, query: str, *params: object) -> list[Any]:

@@ -15,7 +15,14 @@ from eventsourcing.sqlite import SQLiteCursor
 
 from adapters.eventstore.projection_file import ProjectionSchema
 from adapters.eventstore.verification_entry import MailState, VerificationEntry
-from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
+from domain.events.backup import (
+    BackupCompleted,
+    BackupFailed,
+    BackupPromoted,
+    BackupStarted,
+    ChangesDetermined,
+    ChunksWritten,
+)
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
 from domain.events.recorded import RecordedEvent
 from domain.events.restore_point import RestorePointCommitted, VerificationRecorded
@@ -27,7 +34,7 @@ from domain.events.verification import (
     VerificationStarted,
 )
 from domain.model.machines import Machine
-from domain.ports.catalog import BackupRun
+from domain.ports.catalog import BackupRun, DiskMethod
 from domain.ports.event_log import NumberedEvent
 
 _TABLES = (
@@ -145,6 +152,28 @@ def _backup_started(rows: sqlite3.Cursor, number: int, event: BackupStarted) -> 
     )
 
 
+def _backup_promoted(rows: sqlite3.Cursor, _number: int, event: BackupPromoted) -> None:
+    _change_run(rows, event, lambda run: replace(run, kind="full", cause=event.cause))
+
+
+def _changes_determined(rows: sqlite3.Cursor, _number: int, event: ChangesDetermined) -> None:
+    """The last word about a disk counts."""
+    method = DiskMethod(number=event.disk_number, method=event.method, cause=event.cause)
+
+    def changed(run: BackupRun) -> BackupRun:
+        others = (one for one in run.disk_methods if one.number != method.number)
+        return replace(run, disk_methods=tuple(sorted((*others, method), key=lambda one: one.number)))
+
+    _change_run(rows, event, changed)
+
+
+def _change_run(rows: sqlite3.Cursor, event: RecordedEvent, change: Callable[[BackupRun], BackupRun]) -> None:
+    row = rows.execute("SELECT value FROM run WHERE backup_id = ?", (event.originator_id.bytes,)).fetchone()
+    if row is not None:
+        changed = encoded(change(decoded(row["value"], BackupRun)))
+        rows.execute("UPDATE run SET value = ? WHERE backup_id = ?", (changed, event.originator_id.bytes))
+
+
 def _backup_completed(rows: sqlite3.Cursor, _number: int, event: BackupCompleted) -> None:
     _end_run(rows, event, state="completed", reason="", completed=encoded(event))
 
@@ -248,6 +277,8 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     MachineReconfigured: _machine_seen,
     MachineRelocated: _machine_relocated,
     BackupStarted: _backup_started,
+    BackupPromoted: _backup_promoted,
+    ChangesDetermined: _changes_determined,
     BackupCompleted: _backup_completed,
     BackupFailed: _backup_failed,
     ChunksWritten: _chunks_written,

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.exports.chains import ParentOf
+from adapters.exports.change_marks import chain_mark
 from adapters.exports.folders import FoundFolder, find_folders
 from adapters.exports.inspection import ExportedMachine, Inspector, printable
 from adapters.exports.stillness import FileStamps, WatchedDisk
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.model.machines import ConfigurationFile, Machine
 from domain.model.protection import Consistency, SnapshotMethod, SnapshotPlan
-from domain.ports.disks import DiskOpener, FrozenDisk
+from domain.ports.disks import DiskOpener, SourceDisk
 from domain.ports.source import FrozenMachine
 
 _CONFIGURATION_BYTES_MAX = 64 << 20
@@ -32,7 +33,7 @@ class FrozenExport:
     machine: Machine
     consistency_reached: Consistency
     remarks: tuple[str, ...]
-    disks: Sequence[FrozenDisk]
+    disks: Sequence[SourceDisk]
     configuration_files: Sequence[ConfigurationFile]
 
 
@@ -87,7 +88,7 @@ class ExportedMachines:
             for chain, shown in zip(exported.chains, exported.machine.disks, strict=True):
                 disk = self._open_disk(chain.leaf)
                 stack.callback(disk.close)
-                disks.append(WatchedDisk(disk, stamps, shown.disk_id))
+                disks.append(WatchedDisk(disk, stamps, shown.disk_id, chain_mark(chain)))
             yield FrozenExport(
                 machine=exported.machine,
                 consistency_reached=Consistency.CRASH,

@@ -70,7 +70,8 @@ class _Tree:
 
     def share(self, level: int, index: int) -> int:
         """How many of the parent's leaves a node covers."""
-        return max(0, min(FAN_OUT**level, self.count - index * FAN_OUT**level))
+        below: int = FAN_OUT**level
+        return max(0, min(below, self.count - index * below))
 
     def at_left_edge(self, level: int) -> bytes | None:
         """The first node of a level; None above the top."""
@@ -94,7 +95,7 @@ class _Tree:
         return children
 
     def child(self, level: int, index: int, children: list[bytes] | None, number: int) -> bytes | None:
-        """The child ``number`` (of the whole level below); ``children`` are those of the node ``index`` if it exists."""
+        """The node ``number`` of the level below; ``children`` are those of the node ``index`` if there is one."""
         if children is not None:
             place = number - index * FAN_OUT
             return children[place] if place < len(children) else None

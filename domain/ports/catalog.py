@@ -15,6 +15,15 @@ from domain.model.verdicts import Grade, VerdictWord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMethod:
+    """How a run found out what of the disk ``number`` to read: ``tracked``, ``compared`` or ``whole``, and why."""
+
+    number: int
+    method: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePoint:
     """A committed restore point. ``sequence`` orders points by commit, whatever clocks said."""
 
@@ -37,6 +46,8 @@ class RestorePoint:
     seconds: float
     word: VerdictWord | None
     grade: Grade | None
+    parent_id: UUID | None = None
+    disk_methods: tuple[DiskMethod, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -57,6 +68,7 @@ class BackupRun:
     state: str
     reason: str
     events_seen: int
+    disk_methods: tuple[DiskMethod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,20 @@ class FrozenDisk(ByteSource, Protocol):
         """The ranges that may hold something, ascending, merged; all other bytes read as zero."""
 
 
+class SourceDisk(FrozenDisk, Protocol):
+    """A frozen disk of a machine source, which may know what changed since an earlier frozen state."""
+
+    @property
+    def change_mark(self) -> str:
+        """Names this frozen state to the source, in at most 4,096 characters; empty when it cannot be named."""
+
+    def changed_since(self, mark: str) -> Iterator[Extent]:
+        """Every range that may differ from the state that ``mark`` named, ascending and merged.
+
+        Raises ChangesUnknownError when the source cannot tell, also while the ranges are taken.
+        """
+
+
 class DiskOpener(Protocol):
     """Opens a disk image file, following its parents, as a frozen disk."""
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from domain.model.machines import ConfigurationFile, Machine
 from domain.model.protection import Consistency, SnapshotPlan
-from domain.ports.disks import FrozenDisk
+from domain.ports.disks import SourceDisk
 
 
 class FrozenMachine(Protocol):
@@ -27,7 +27,7 @@ class FrozenMachine(Protocol):
         """What a person should know of the freezing: conditions that failed, fallbacks taken."""
 
     @property
-    def disks(self) -> Sequence[FrozenDisk]:
+    def disks(self) -> Sequence[SourceDisk]:
         """The frozen disks, in the order of ``machine.disks``. Closed when the context ends."""
 
     @property

@@ -12,51 +12,52 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.content.chunking import GRID_BYTES
-from domain.errors import AtestaError, DamagedDataError
+from domain.errors import AtestaError
 from domain.events.backup import (
     BackupCompleted,
     BackupFailed,
     BackupStarted,
     ChunksWritten,
-    ExtentsCaptured,
     PostSnapshot,
     PrepareForSnapshot,
-    RangesExcluded,
     SnapshotTaken,
-    SyntheticFullMerged,
 )
-from domain.events.restore_point import RestorePointCommitted, StoredDisk, StoredFile
+from domain.events.restore_point import RestorePointCommitted, RestorePointExpired, StoredFile
 from domain.events.stream_rules import BACKUP_RUN
-from domain.model.extents import Extent, merged, total_bytes
+from domain.model.extents import total_bytes
 from domain.model.machines import Machine
 from domain.model.protection import Consistency, SnapshotPlan
-from domain.ports.catalog import Catalog
+from domain.ports.catalog import Catalog, DiskMethod, RestorePoint
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.clock import Clock
-from domain.ports.disks import FrozenDisk
 from domain.ports.event_log import EventLog
 from domain.ports.guests import GuestFileSystems
 from domain.ports.locks import MachineLocks
 from domain.ports.progress import Progress
 from domain.ports.source import FrozenMachine, MachineSource
 from domain.workflows.adoption import adopt_orphan_packs
+from domain.workflows.changes import CAUSE_ASKED, CAUSE_FIRST, FULL, INCREMENTAL
+from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.disk_taking import DiskTaking, Run, TakenDisk
 from domain.workflows.event_stream import EventStream
 from domain.workflows.ingest import Ingest
 from domain.workflows.machine_history import record_machine
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.vault import Vault
 
-FULL = "full"
-CAUSE_NO_TRACKING = "the source does not track changes"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupSettings:
-    """What policy says about a backup."""
+    """What policy says about a backup.
+
+    Each ``compare_source_every``-th backup of a machine reads its disks again and compares them with what was stored;
+    0 is never. ``audit_samples`` pieces of each tracked disk are looked at outside of the reported changes.
+    """
 
     exclude_swap: bool = True
     workers: int = 2
+    compare_source_every: int = 0
+    audit_samples: int = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,9 @@ class BackupSummary:
     stored_bytes: int
     seconds: float
     remarks: tuple[str, ...]
+    parent_id: UUID | None
+    disk_methods: tuple[DiskMethod, ...]
+    compared_bytes: int
 
 
 class BackupWorkflow:
@@ -109,11 +113,15 @@ class BackupWorkflow:
         self._new_id = new_id
         self._settings = settings
 
-    def back_up(self, source: MachineSource, machine: Machine) -> BackupSummary:
-        """Back one machine up and commit a restore point.
+    def back_up(
+        self, source: MachineSource, machine: Machine, *, full: bool = False, compare_source: bool = False
+    ) -> BackupSummary:
+        """Back one machine up and commit a restore point: an incremental when there is a point to start from.
 
-        Raises BusyError when a backup of this machine is running, and what the source and the store raise; then a
-        ``backup-failed`` event says why and nothing that was committed before is touched.
+        ``full`` reads everything anyway; ``compare_source`` reads the frozen disks again and compares.
+        Raises BusyError when a backup of this machine is running, DamagedDataError when the comparison finds a
+        difference, and what the source and the store raise; then a ``backup-failed`` event says why and nothing that
+        was committed before is touched.
         """
         with self._locks.held(machine.machine_id):
             self._vault.store.sweep()
@@ -121,28 +129,55 @@ class BackupWorkflow:
             self._catalog.catch_up()
             self._close_interrupted(machine)
             record_machine(self._vault, self._log, self._clock, machine)
-            stream = EventStream(self._log, self._clock, self._new_id(), BACKUP_RUN)
-            with stream.turn() as place:
-                stream.append(
-                    BackupStarted(
-                        **place,
-                        machine_id=machine.machine_id,
-                        machine_name=machine.name,
-                        kind=FULL,
-                        cause=CAUSE_NO_TRACKING,
-                        parent_id=b"",
-                    )
-                )
+            run = self._started(machine, full=full)
             # Again, after the start is recorded: a prune waits for this run from here on, but what it retired before
             # must not be built upon (docs/write-order.md).
-            self._index.catch_up()
             try:
-                return self._run(source, machine, stream)
+                self._index.catch_up()
+                self._catalog.catch_up()
+                if run.parent is not None and self._is_expired(run.parent):
+                    run.promote("the point that it was to start from expired meanwhile")
+                return self._run(source, machine, run, compare=compare_source or self._is_compared_by_policy(machine))
             except (Exception, KeyboardInterrupt) as error:
-                self._fail(stream, error)
+                self._fail(run.stream, error)
                 raise
             finally:
                 self._catalog.catch_up()
+
+    def _started(self, machine: Machine, *, full: bool) -> Run:
+        """Record the start of a run: what it starts from, and why it is what it is."""
+        stream = EventStream(self._log, self._clock, self._new_id(), BACKUP_RUN)
+        latest = self._latest_point(machine)
+        parent = None if full else latest
+        if parent is not None:
+            cause = f"it starts from the last point, {parent.short_id}"
+        else:
+            cause = CAUSE_ASKED if latest is not None else CAUSE_FIRST
+        with stream.turn() as place:
+            stream.append(
+                BackupStarted(
+                    **place,
+                    machine_id=machine.machine_id,
+                    machine_name=machine.name,
+                    kind=FULL if parent is None else INCREMENTAL,
+                    cause=cause,
+                    parent_id=parent.point_id.bytes if parent else b"",
+                )
+            )
+        return Run(stream=stream, cause=cause, parent=parent)
+
+    def _latest_point(self, machine: Machine) -> RestorePoint | None:
+        """The machine's last point that did not expire."""
+        points = self._catalog.points(machine.machine_id)
+        return next((point for point in reversed(points) if not self._is_expired(point)), None)
+
+    def _is_expired(self, point: RestorePoint) -> bool:
+        """Asked of the events themselves: a projection that lags behind must not be built upon."""
+        return any(isinstance(event, RestorePointExpired) for event in self._log.stream(point.point_id))
+
+    def _is_compared_by_policy(self, machine: Machine) -> bool:
+        every = self._settings.compare_source_every
+        return every > 0 and (len(self._catalog.points(machine.machine_id)) + 1) % every == 0
 
     def _close_interrupted(self, machine: Machine) -> None:
         """End runs of this machine that were killed, and take over the packs they had written."""
@@ -163,9 +198,10 @@ class BackupWorkflow:
             self._index.catch_up()
             self._catalog.catch_up()
 
-    def _run(self, source: MachineSource, machine: Machine, stream: EventStream) -> BackupSummary:
+    def _run(self, source: MachineSource, machine: Machine, run: Run, *, compare: bool) -> BackupSummary:
         started_s = self._clock.monotonic_s()
         plan = source.plan(machine)
+        stream = run.stream
         with stream.turn() as place:
             stream.append(
                 PrepareForSnapshot(
@@ -179,16 +215,31 @@ class BackupWorkflow:
             self._progress,
             self._settings.workers,
         ) as ingest:
+            taking = self._taking(run, ingest)
             with self._let_go_afterwards(stream, plan), source.frozen(machine, plan) as frozen:
                 taken_at = self._clock.now()
                 self._record_taken(stream, plan, frozen)
-                disks, excluded_bytes = self._take_disks(stream, ingest, frozen)
+                disks = taking.take(frozen)
                 files = tuple(
                     StoredFile(name=file.name, size_bytes=len(file.content), chunk_ids=ingest.take_file(file.content))
                     for file in frozen.configuration_files
                 )
                 ingest.finish()
-            return self._commit(stream, ingest, frozen, disks, files, taken_at, excluded_bytes, started_s)
+                compared_bytes = taking.compare(frozen, disks) if compare else 0
+            taking.record_merges(disks)
+            return self._commit(run, ingest, frozen, disks, files, taken_at, compared_bytes, started_s)
+
+    def _taking(self, run: Run, ingest: Ingest) -> DiskTaking:
+        return DiskTaking(
+            run=run,
+            vault=self._vault,
+            ingest=ingest,
+            reader=ChunkReader(self._vault, self._index),
+            guests=self._guests,
+            progress=self._progress,
+            exclude_swap=self._settings.exclude_swap,
+            audit_samples=self._settings.audit_samples,
+        )
 
     @contextmanager
     def _let_go_afterwards(self, stream: EventStream, plan: SnapshotPlan) -> Iterator[None]:
@@ -219,70 +270,6 @@ class BackupWorkflow:
                 )
             )
 
-    def _take_disks(
-        self, stream: EventStream, ingest: Ingest, frozen: FrozenMachine
-    ) -> tuple[list[tuple[StoredDisk, SyntheticFull]], int]:
-        taken: list[tuple[StoredDisk, SyntheticFull]] = []
-        excluded_bytes = 0
-        for number, (disk, described) in enumerate(zip(frozen.disks, frozen.machine.disks, strict=True)):
-            excluded = self._exclude(stream, number, disk)
-            excluded_bytes += total_bytes(excluded)
-            allocated = self._capture(stream, number, disk)
-            self._progress.begin(f"{frozen.machine.name} disk {number}", allocated)
-            result = ingest.take_disk(disk, excluded)
-            self._progress.end()
-            stored = StoredDisk(
-                number=number,
-                disk_id=disk.disk_id,
-                name=described.name,
-                size_bytes=disk.size_bytes,
-                sector_size_bytes=disk.sector_size_bytes,
-                root=result.root,
-                excluded=tuple(excluded),
-            )
-            taken.append(
-                (
-                    stored,
-                    SyntheticFull(
-                        result.segments_with_data, result.segments_total, result.chunks_new, result.chunks_duplicate
-                    ),
-                )
-            )
-        return taken, excluded_bytes
-
-    def _exclude(self, stream: EventStream, number: int, disk: FrozenDisk) -> list[Extent]:
-        if not self._settings.exclude_swap:
-            return []
-        excluded: list[Extent] = []
-        for swap in self._guests.swap_ranges(disk):
-            for extent in swap.extents:
-                if extent.offset % GRID_BYTES or extent.length % GRID_BYTES or extent.end > disk.size_bytes:
-                    raise DamagedDataError("A range to exclude is off the grid.", where=swap.where)
-            with stream.turn() as place:
-                stream.append(
-                    RangesExcluded(**place, disk_number=number, kind=swap.kind, where=swap.where, extents=swap.extents)
-                )
-            excluded.extend(swap.extents)
-        return list(merged(sorted(excluded)))
-
-    def _capture(self, stream: EventStream, number: int, disk: FrozenDisk) -> int:
-        allocated = count = 0
-        for extent in disk.allocated_extents():
-            allocated += extent.length
-            count += 1
-        with stream.turn() as place:
-            stream.append(
-                ExtentsCaptured(
-                    **place,
-                    disk_number=number,
-                    disk_id=disk.disk_id,
-                    size_bytes=disk.size_bytes,
-                    allocated_bytes=allocated,
-                    extent_count=count,
-                )
-            )
-        return allocated
-
     def _pack_is_durable(self, stream: EventStream, pack: WrittenPack) -> None:
         with stream.turn() as place:
             stream.append(
@@ -299,17 +286,18 @@ class BackupWorkflow:
 
     def _commit(
         self,
-        stream: EventStream,
+        run: Run,
         ingest: Ingest,
         frozen: FrozenMachine,
-        disks: Sequence[tuple[StoredDisk, SyntheticFull]],
+        disks: Sequence[TakenDisk],
         files: tuple[StoredFile, ...],
         taken_at: datetime,
-        excluded_bytes: int,
+        compared_bytes: int,
         started_s: float,
     ) -> BackupSummary:
-        for disk, merge in disks:
-            self._record_merge(stream, disk, merge)
+        stream = run.stream
+        parent_id = run.parent.point_id if run.parent else None
+        excluded_bytes = sum(total_bytes(disk.stored.excluded) for disk in disks)
         point_id = self._new_id()
         figures = ingest.figures
         seconds = self._clock.monotonic_s() - started_s
@@ -334,10 +322,11 @@ class BackupWorkflow:
                 machine=frozen.machine,
                 taken_at=taken_at,
                 consistency=frozen.consistency_reached,
-                kind=FULL,
-                disks=tuple(disk for disk, _ in disks),
+                kind=run.kind,
+                disks=tuple(disk.stored for disk in disks),
                 files=files,
                 excluded_bytes=excluded_bytes,
+                parent_id=parent_id,
             )
             stream.append(completed, committed)
         return BackupSummary(
@@ -345,10 +334,10 @@ class BackupWorkflow:
             backup_id=stream.stream_id,
             machine=frozen.machine,
             taken_at=taken_at,
-            kind=FULL,
-            cause=CAUSE_NO_TRACKING,
+            kind=run.kind,
+            cause=run.cause,
             consistency=frozen.consistency_reached,
-            size_bytes=sum(disk.size_bytes for disk, _ in disks),
+            size_bytes=sum(disk.stored.size_bytes for disk in disks),
             read_bytes=figures.read_bytes,
             zero_bytes=figures.zero_bytes,
             new_bytes=figures.new_bytes,
@@ -356,25 +345,11 @@ class BackupWorkflow:
             excluded_bytes=excluded_bytes,
             stored_bytes=figures.stored_bytes,
             seconds=seconds,
-            remarks=tuple(frozen.remarks),
+            remarks=(*frozen.remarks, *run.remarks),
+            parent_id=parent_id,
+            disk_methods=tuple(disk.method for disk in disks),
+            compared_bytes=compared_bytes,
         )
-
-    def _record_merge(self, stream: EventStream, disk: StoredDisk, merge: SyntheticFull) -> None:
-        with stream.turn() as place:
-            stream.append(
-                SyntheticFullMerged(
-                    **place,
-                    disk_number=disk.number,
-                    disk_id=disk.disk_id,
-                    size_bytes=disk.size_bytes,
-                    parent_root=None,
-                    root=disk.root,
-                    segments_changed=merge.segments_changed,
-                    segments_total=merge.segments_total,
-                    chunks_new=merge.chunks_new,
-                    chunks_shared=merge.chunks_shared,
-                )
-            )
 
     def _fail(self, stream: EventStream, error: BaseException) -> None:
         """Record the failure; when even that fails, the next run finds the open run and closes it."""
@@ -387,13 +362,3 @@ class BackupWorkflow:
                 )
         except AtestaError as second:
             self._progress.say(f"The failure could not be recorded: {second}")
-
-
-@dataclass(frozen=True, slots=True)
-class SyntheticFull:
-    """How a disk's map came about."""
-
-    segments_changed: int
-    segments_total: int
-    chunks_new: int
-    chunks_shared: int

@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
-from domain.content.disk_map import ZERO_ID, build_map, segment_count
+from domain.content.disk_map import ZERO_ID, MapRoot, build_map, segment_count
+from domain.content.map_merge import merge_map
 from domain.model.extents import Extent
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.disks import FrozenDisk
 from domain.ports.progress import Progress
 from domain.workflows.pack_writing import WrittenPack
+from domain.workflows.parent_reading import ParentReader
 from domain.workflows.segment_tasks import SegmentTask, segment_tasks
+from domain.workflows.segment_update import DiskUpdate, UpdateTask, update_segment, update_tasks
 from domain.workflows.segment_worker import IngestFigures, SegmentWorker, SharedRun
 from domain.workflows.vault import Vault
 
 _FILE_CHUNK_BYTES = 1 << 20
+TaskT = TypeVar("TaskT", SegmentTask, UpdateTask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,8 @@ class Ingest:
         leaf_ids = [ZERO_ID] * segment_count(disk.size_bytes, segment_bytes)
         before = (self.figures.chunks_new, self.figures.chunks_duplicate)
         with_data = 0
-        for number, leaf_id in self._leaves(disk, segment_tasks(disk, excluded, segment_bytes)):
+        tasks = segment_tasks(disk, excluded, segment_bytes)
+        for number, leaf_id in self._leaves(tasks, lambda worker, task: worker.take_segment(disk, task)):
             leaf_ids[number] = leaf_id
             with_data += 1
         root = build_map(
@@ -82,6 +87,30 @@ class Ingest:
             root=root,
             segments_total=len(leaf_ids),
             segments_with_data=with_data,
+            chunks_new=self.figures.chunks_new - before[0],
+            chunks_duplicate=self.figures.chunks_duplicate - before[1],
+        )
+
+    def update_disk(self, update: DiskUpdate, parent: MapRoot, reader: ParentReader) -> IngestedDisk:
+        """Store the changed content of a disk and merge it into the parent's map; durable only after ``finish``.
+
+        Equal to ``take_disk`` of the same content, if nothing changed outside of ``update.changes``. Raises as it,
+        and ChangesUnknownError when the parent's map cannot be read.
+        """
+        before = (self.figures.chunks_new, self.figures.chunks_duplicate)
+        tasks = update_tasks(update, parent, reader)
+        changed = dict(self._leaves(tasks, lambda worker, task: update_segment(self._run, worker, update, task)))
+        root = merge_map(
+            parent,
+            changed,
+            disk_bytes=update.disk.size_bytes,
+            load_node=reader.read_node,
+            store_node=self._run.store_node,
+        )
+        return IngestedDisk(
+            root=root,
+            segments_total=segment_count(update.disk.size_bytes, parent.segment_bytes),
+            segments_with_data=len(changed),
             chunks_new=self.figures.chunks_new - before[0],
             chunks_duplicate=self.figures.chunks_duplicate - before[1],
         )
@@ -97,7 +126,9 @@ class Ingest:
             done.result()
         self._run.maps.finish()
 
-    def _leaves(self, disk: FrozenDisk, tasks: Iterator[SegmentTask]) -> Iterator[tuple[int, bytes]]:
+    def _leaves(
+        self, tasks: Iterator[TaskT], take: Callable[[SegmentWorker, TaskT], bytes]
+    ) -> Iterator[tuple[int, bytes]]:
         """Run the tasks on the workers, never more than one for each, in no order."""
         running: set[Future[tuple[int, bytes]]] = set()
         more = True
@@ -107,14 +138,14 @@ class Ingest:
                 if task is None:
                     more = False
                 else:
-                    running.add(self._pool.submit(self._take_segment, disk, task))
+                    running.add(self._pool.submit(self._taken, task, take))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
 
-    def _take_segment(self, disk: FrozenDisk, task: SegmentTask) -> tuple[int, bytes]:
+    def _taken(self, task: TaskT, take: Callable[[SegmentWorker, TaskT], bytes]) -> tuple[int, bytes]:
         worker = self._idle.pop()
         try:
-            return task.number, worker.take_segment(disk, task)
+            return task.number, take(worker, task)
         finally:
             self._idle.append(worker)

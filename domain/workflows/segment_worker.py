@@ -163,3 +163,11 @@ class SegmentWorker:
                 new.append(NewChunk(piece_id, data, piece.offset))
         self.writer.write(new, segment)
         return fresh
+
+    def lend(self, length: int) -> memoryview:
+        """The first ``length`` bytes of this worker's buffer; what is in them is left over."""
+        return memoryview(self._buffer)[:length]
+
+    def store(self, segment: memoryview, pieces: list[Piece], ids: list[bytes]) -> set[bytes]:
+        """Write those pieces of ``segment`` that are stored nowhere yet, and return their ids."""
+        return self._store(segment, pieces, ids)

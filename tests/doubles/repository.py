@@ -40,7 +40,14 @@ class OpenRepository:
     catalog: SQLiteCatalog
     clock: HandClock
 
-    def workflow(self, guests: GuestFileSystems | None = None, *, workers: int = 1) -> BackupWorkflow:
+    def workflow(
+        self,
+        guests: GuestFileSystems | None = None,
+        *,
+        workers: int = 1,
+        compare_source_every: int = 0,
+        audit_samples: int = 16,
+    ) -> BackupWorkflow:
         return BackupWorkflow(
             vault=self.vault,
             log=self.log,
@@ -51,7 +58,9 @@ class OpenRepository:
             clock=self.clock,
             progress=Silent(),
             new_id=uuid4,
-            settings=BackupSettings(workers=workers),
+            settings=BackupSettings(
+                workers=workers, compare_source_every=compare_source_every, audit_samples=audit_samples
+            ),
         )
 
     def events(self) -> list[RecordedEvent]:

@@ -18,7 +18,7 @@ from domain.model.machines import (
     VirtualDisk,
 )
 from domain.model.protection import Consistency, SnapshotMethod, SnapshotPlan
-from domain.ports.disks import FrozenDisk
+from domain.ports.disks import FrozenDisk, SourceDisk
 from domain.ports.guests import DiskFinding, SwapRange
 from domain.ports.source import FrozenMachine
 
@@ -30,7 +30,7 @@ class ScriptedMachine:
     machine: Machine
     consistency_reached: Consistency
     remarks: tuple[str, ...]
-    disks: Sequence[FrozenDisk]
+    disks: Sequence[SourceDisk]
     configuration_files: Sequence[ConfigurationFile]
 
 
@@ -38,7 +38,7 @@ class ScriptedSource:
     """One machine with the disks that it was given."""
 
     def __init__(
-        self, disks: Sequence[FrozenDisk], *, machine: Machine | None = None, files: Sequence[ConfigurationFile] = ()
+        self, disks: Sequence[SourceDisk], *, machine: Machine | None = None, files: Sequence[ConfigurationFile] = ()
     ) -> None:
         self.disks = disks
         self.files = files
@@ -67,7 +67,7 @@ class ScriptedSource:
 
 
 def machine_with(
-    disks: Sequence[FrozenDisk], *, name: str = "web", machine_id: str = "m-1", host: str = "here"
+    disks: Sequence[SourceDisk], *, name: str = "web", machine_id: str = "m-1", host: str = "here"
 ) -> Machine:
     """A machine with these disks."""
     return Machine(

@@ -46,6 +46,8 @@ def test_a_backup_tells_its_story_in_order(tmp_path: Path) -> None:
             "snapshot-taken",
             "extents-captured",
             "extents-captured",
+            "changes-determined",
+            "changes-determined",
             "chunks-written",
             "chunks-written",
             "post-snapshot",
