@@ -132,7 +132,10 @@ class Atesta:
             progress=progress,
             new_id=uuid4,
             settings=BackupSettings(
-                exclude_swap=self.configuration.content.backup.exclude_swap, workers=self.configuration.workers
+                exclude_swap=self.configuration.content.backup.exclude_swap,
+                workers=self.configuration.workers,
+                compare_source_every=self.configuration.content.backup.compare_source_every,
+                audit_samples=self.configuration.content.backup.audit_samples,
             ),
         )
 

@@ -41,6 +41,8 @@ class BackupSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     exclude_swap: bool = True
     workers: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     verify: bool = False
+    compare_source_every: Annotated[int, msgspec.Meta(ge=0)] = 0
+    audit_samples: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 16
 
 
 class LabSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -53,6 +53,8 @@ class BackupFigures:
     deduplicated_bytes: int
     compressed_bytes: int
     excluded_bytes: int
+    kind: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,9 @@ def _figures(report: VerificationReport) -> tuple[Figure, ...]:
 def _backup_figures(backup: BackupFigures | None) -> tuple[Figure, ...]:
     if backup is None:
         return ()
+    kind = (Figure(label=backup.kind, value=cleaned_line(backup.cause, _SENTENCE_LENGTH_MAX)),) if backup.kind else ()
     return (
+        *kind,
         Figure(label="read", value=size(backup.read_bytes)),
         Figure(label="already stored", value=size(backup.deduplicated_bytes)),
         Figure(label="new", value=size(backup.new_bytes)),

@@ -383,6 +383,8 @@ class VerificationWorkflow:
                 deduplicated_bytes=point.duplicate_bytes,
                 compressed_bytes=point.stored_bytes,
                 excluded_bytes=point.excluded_bytes,
+                kind=point.kind,
+                cause=point.cause,
             ),
             redacted=self._settings.redact,
         )

@@ -17,6 +17,7 @@ from domain.errors import AtestaError
 from domain.model.machines import Machine
 from domain.model.verdicts import VerdictWord
 from domain.workflows.backup import BackupSummary
+from domain.workflows.changes import FULL
 from domain.workflows.selection import select_machines, select_point
 from domain.workflows.vault import Vault
 
@@ -29,10 +30,17 @@ def run(
     verify: Annotated[
         bool | None, typer.Option("--verify/--no-verify", help="Boot each new point in the lab; see [backup] verify.")
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read everything, whatever the source says changed.")] = False,
+    compare_source: Annotated[
+        bool, typer.Option("--compare-source", help="Read the frozen disks again and compare with what was stored.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be backed up.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Back up machines: read what is allocated, store what is new, commit one restore point each."""
+    """Back up machines: read what changed, store what is new, commit one restore point each.
+
+    Every point is complete. What cannot be known to be unchanged is read; the summary says what was read and why.
+    """
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
@@ -41,7 +49,7 @@ def run(
             _print_dry_run(session, machines, json=json)
             return
         vault = session.vault(atesta)
-        summaries, failures = _back_up_all(session, atesta, vault, machines)
+        summaries, failures = _back_up_all(session, atesta, vault, machines, full=full, compare_source=compare_source)
         if json:
             print_json([_described(summary) for summary in summaries])
         else:
@@ -65,7 +73,7 @@ def run(
 
 
 def _back_up_all(
-    session: Session, atesta: Atesta, vault: Vault, machines: tuple[Machine, ...]
+    session: Session, atesta: Atesta, vault: Vault, machines: tuple[Machine, ...], *, full: bool, compare_source: bool
 ) -> tuple[list[BackupSummary], list[AtestaError]]:
     summaries: list[BackupSummary] = []
     failures: list[AtestaError] = []
@@ -73,7 +81,7 @@ def _back_up_all(
         workflow = atesta.backup_workflow(vault, progress)
         for machine in machines:
             try:
-                summaries.append(workflow.back_up(atesta.source, machine))
+                summaries.append(workflow.back_up(atesta.source, machine, full=full, compare_source=compare_source))
             except AtestaError as error:
                 failures.append(error)
                 session.err.print(Text(f"{cleaned(machine.name)} was not backed up."))
@@ -83,6 +91,7 @@ def _back_up_all(
 
 def _print_summary(session: Session, summary: BackupSummary) -> None:
     rate = summary.read_bytes / summary.seconds if summary.seconds > 0 else 0.0
+    compared = f"{human_size(summary.compared_bytes)} read again, equal to the source"
     rows = (
         ("read", f"{human_size(summary.read_bytes)} of {human_size(summary.size_bytes)} virtual"),
         ("new", f"{human_size(summary.new_bytes)}, compressed to {human_size(summary.stored_bytes)}"),
@@ -92,6 +101,12 @@ def _print_summary(session: Session, summary: BackupSummary) -> None:
         ("time", f"{human_seconds(summary.seconds)}, {human_size(rate)}/s"),
         ("consistency", summary.consistency.value),
         ("kind", f"{summary.kind}: {summary.cause}"),
+        *(
+            (f"disk {one.number}", f"{one.method}: {cleaned(one.cause)}")
+            for one in summary.disk_methods
+            if summary.kind != FULL
+        ),
+        *((("compared", compared),) if summary.compared_bytes else ()),
     )
     out = session.out
     out.print(
@@ -123,6 +138,7 @@ def _described(summary: BackupSummary) -> dict[str, object]:
         **described,
         "point_id": summary.point_id.hex,
         "backup_id": summary.backup_id.hex,
+        "parent_id": summary.parent_id.hex if summary.parent_id else None,
         "machine": machine["name"],
         "machine_id": machine["machine_id"],
     }

@@ -33,12 +33,13 @@ def run(
             return
         print_table(
             session.out,
-            ("ID", "MACHINE", "TAKEN", "SIZE>", "NEW>", "STORED>", "VERDICT"),
+            ("ID", "MACHINE", "TAKEN", "KIND", "SIZE>", "NEW>", "STORED>", "VERDICT"),
             (
                 (
                     point.short_id,
                     point.machine.name,
                     human_time(point.taken_at),
+                    point.kind,
                     human_size(point.size_bytes),
                     human_size(point.new_bytes),
                     human_size(point.stored_bytes),
@@ -58,6 +59,7 @@ def verdict_text(point: RestorePoint) -> Text:
 
 
 def _described(point: RestorePoint) -> dict[str, object]:
+    methods = {one.number: one for one in point.disk_methods}
     return {
         "id": point.point_id.hex,
         "short_id": point.short_id,
@@ -67,6 +69,7 @@ def _described(point: RestorePoint) -> dict[str, object]:
         "taken_at": point.taken_at,
         "kind": point.kind,
         "cause": point.cause,
+        "parent_id": point.parent_id.hex if point.parent_id else None,
         "consistency": point.consistency,
         "size_bytes": point.size_bytes,
         "read_bytes": point.read_bytes,
@@ -75,7 +78,14 @@ def _described(point: RestorePoint) -> dict[str, object]:
         "excluded_bytes": point.excluded_bytes,
         "seconds": point.seconds,
         "disks": [
-            {"number": disk.number, "id": disk.disk_id, "size_bytes": disk.size_bytes, "root": disk.root}
+            {
+                "number": disk.number,
+                "id": disk.disk_id,
+                "size_bytes": disk.size_bytes,
+                "root": disk.root,
+                "method": methods[disk.number].method if disk.number in methods else None,
+                "cause": methods[disk.number].cause if disk.number in methods else None,
+            }
             for disk in point.disks
         ],
         "verdict": point.word,

@@ -61,6 +61,8 @@ def a_report(
             deduplicated_bytes=GIB // 2,
             compressed_bytes=GIB // 8,
             excluded_bytes=GIB,
+            kind="incremental",
+            cause="it starts from the last point, 0a1b2c3d",
         ),
         redacted=redacted,
         signed_head="atesta-log/main 1842 9RkB6yq0",
