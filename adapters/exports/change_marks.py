@@ -13,11 +13,10 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from adapters.disks.vhdx.disk import VhdxDisk
 from adapters.exports.chains import Chain
 from domain.errors import ChangesUnknownError
 from domain.model.extents import Extent
-from domain.ports.disks import FrozenDisk
+from domain.ports.disks import FrozenDisk, LayeredDisk
 
 _PREFIX = "files-1"
 _SETTLED_NS = 3_000_000_000
@@ -60,7 +59,7 @@ def layers_on_top(disk: FrozenDisk, layers: int) -> Iterator[Extent]:
     """What the top ``layers`` files of a disk decide. Raises ChangesUnknownError for a format without layers."""
     if not layers:
         return iter(())
-    if not isinstance(disk, VhdxDisk):
+    if not isinstance(disk, LayeredDisk):
         raise ChangesUnknownError("checkpoints of this format cannot be told apart")
     return disk.written_extents(layers)
 

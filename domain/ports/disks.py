@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from domain.model.extents import Extent
 
@@ -67,6 +67,14 @@ class SourceDisk(FrozenDisk, Protocol):
 
         Raises ChangesUnknownError when the source cannot tell, also while the ranges are taken.
         """
+
+
+@runtime_checkable
+class LayeredDisk(Protocol):
+    """A disk that is a chain of files, each of which decides some ranges."""
+
+    def written_extents(self, layers: int) -> Iterator[Extent]:
+        """The ranges that the top ``layers`` files decide, ascending and merged: what they hold, zeros included."""
 
 
 class DiskOpener(Protocol):

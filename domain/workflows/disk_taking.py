@@ -238,6 +238,7 @@ class DiskTaking:
             seed=self._run.stream.stream_id,
             samples=self._audit_samples,
         )
+        self._ingest.figures.read_bytes += total_bytes(audited.sampled)
         with self._run.stream.turn() as place:
             self._run.stream.append(
                 ChangeTrackingAudited(

@@ -38,7 +38,8 @@ def test_a_disk_is_backed_up_listed_and_restored_bit_for_bit(home: Path, exports
 
 def test_a_second_backup_stores_nothing_again(home: Path) -> None:
     atesta(home, "backup", "--no-verify")
-    (second,) = answer(home, "backup", "--no-verify")
+    (second,) = answer(home, "backup", "--no-verify", "--full")
+    assert (second["kind"], second["cause"]) == ("full", "asked for")
     assert second["new_bytes"] == 0
     assert second["stored_bytes"] == 0
     assert second["duplicate_bytes"] > 3_000_000
