@@ -15,6 +15,9 @@ from domain.workflows.selection import select_machines
 _STYLES = {"BOOTED": "green", "FAILED": "bold red", "UNDECIDED": "yellow"}
 
 
+_SHORT_KINDS = {"incremental": "incr"}  # the table fits 80 columns
+
+
 def run(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="Only this machine; a name, an id or a pattern.")] = None,
@@ -33,15 +36,14 @@ def run(
             return
         print_table(
             session.out,
-            ("ID", "MACHINE", "TAKEN", "KIND", "SIZE>", "NEW>", "STORED>", "VERDICT"),
+            ("ID", "MACHINE", "TAKEN", "KIND", "SIZE>", "STORED>", "VERDICT"),
             (
                 (
                     point.short_id,
                     point.machine.name,
                     human_time(point.taken_at),
-                    point.kind,
+                    _SHORT_KINDS.get(point.kind, point.kind),
                     human_size(point.size_bytes),
-                    human_size(point.new_bytes),
                     human_size(point.stored_bytes),
                     verdict_text(point),
                 )

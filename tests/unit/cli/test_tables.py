@@ -8,12 +8,12 @@ from rich.console import Console
 
 from adapters.cli.presentation import print_table
 
-_COLUMNS = ("ID", "MACHINE", "TAKEN", "SIZE>", "NEW>", "STORED>", "VERDICT")
+_COLUMNS = ("ID", "MACHINE", "TAKEN", "KIND", "SIZE>", "STORED>", "VERDICT")
 
 
 def _printed(machine: str) -> list[str]:
     out = io.StringIO()
-    row = ("6b6ffbf4", machine, "2026-11-23 03:09", "8.00 MiB", "2.86 MiB", "2.87 MiB", "not verified")
+    row = ("6b6ffbf4", machine, "2026-11-23 03:09", "incr", "8.00 MiB", "2.87 MiB", "not verified")
     print_table(Console(file=out, width=80), _COLUMNS, [row])
     return out.getvalue().splitlines()
 
