@@ -53,6 +53,7 @@ class _Recutting:
         self._still_zero = list(subtracted(zeros, changes))
         self._result: list[RecutPiece] = []
         self._kept = 0
+        self._fetched = 0
 
     def run(self) -> list[RecutPiece]:
         next_change = 0
@@ -68,15 +69,16 @@ class _Recutting:
 
     def _cut_window(self, next_change: int) -> int:
         """Cut from the first old piece that is not kept until old and new boundaries meet; the next change to do."""
-        start = fetched = self._old[self._kept].offset
+        start = self._old[self._kept].offset
         reach = 0
         while True:
             end = self._window_end(start, self._changes[next_change].end, reach)
             while next_change + 1 < len(self._changes) and self._changes[next_change + 1].offset < end:
                 next_change += 1
                 end = self._window_end(start, self._changes[next_change].end, reach)
-            self._fill(fetched, end)
-            fetched = end
+            # The look-ahead of the window before may reach into this one.
+            self._fill(max(start, self._fetched), end)
+            self._fetched = end
             pieces = self._cut(start, end)
             met = self._meeting(pieces, self._changes[next_change].end, end)
             if met is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.content.chunking import GRID_BYTES, Chunker, ChunkingParameters, Piece
@@ -18,6 +18,12 @@ PARAMETERS = ChunkingParameters(
     chunk_bytes_max=8 * GRID_BYTES,
 )
 seeds = st.binary(min_size=16, max_size=16)
+_TOUCHING_WINDOWS = (
+    b"\1" * (32 * GRID_BYTES),
+    b"\1" * (32 * GRID_BYTES),
+    [Extent(GRID_BYTES, 1), Extent(12 * GRID_BYTES, 1)],
+)
+"""The second window starts inside the look-ahead of the first."""
 
 
 def cut_whole(chunker: Chunker, content: bytes) -> list[Piece]:
@@ -48,6 +54,7 @@ def changed_segments(draw: st.DrawFn) -> tuple[bytes, bytes, list[Extent]]:
 
 
 @given(changed_segments(), seeds)
+@example(_TOUCHING_WINDOWS, bytes(16))
 @settings(max_examples=600, deadline=None)
 def test_recutting_around_changes_equals_cutting_everything(
     segment: tuple[bytes, bytes, list[Extent]], seed: bytes
