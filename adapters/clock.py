@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_ZONE_OF_THIS_MACHINE = Path("/etc/localtime")
 
 
 class SystemClock:
@@ -20,3 +26,14 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)
+
+
+def local_zone() -> tzinfo:
+    """The time zone of this machine with its summer times, as ``TZ`` or the system says; UTC if neither does."""
+    name = os.environ.get("TZ")
+    if name:
+        with suppress(OSError, ValueError, ZoneInfoNotFoundError):
+            return ZoneInfo(name)
+    with suppress(OSError, ValueError), _ZONE_OF_THIS_MACHINE.open("rb") as file:
+        return ZoneInfo.from_file(file, key="local")
+    return UTC

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from adapters.clock import SystemClock
+from adapters.checking import Checked, checked_files, keep_copy_of_description
+from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
 from adapters.disks.disk_files import DiskFiles
 from adapters.disks.writing.create_image import create_image
@@ -25,22 +26,37 @@ from adapters.locks import FileMachineLocks
 from adapters.mail.folder_transport import FolderTransport
 from adapters.mail.outbox import FolderOutbox
 from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
+from adapters.metrics_file import write_metrics
 from adapters.reading.tesseract import TesseractReader
 from adapters.restore_folder import RestoredFolder, restore_to_folder
+from adapters.run_turn import RunTurn
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
+from adapters.stores.folder_log import FolderLogStore
 from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
+from domain.model.condition import Condition, SpaceCondition
+from domain.model.metrics import metrics_of
+from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
 from domain.ports.disks import DiskImageWriter, ImageFormat
 from domain.ports.mail import MailTransport
 from domain.ports.progress import Progress
-from domain.workflows.backup import BackupSettings, BackupWorkflow
+from domain.workflows.backup import BackupWorkflow
+from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.log_shipping import LogShipping, unshipped
+from domain.workflows.looking import condition_of
 from domain.workflows.mailing import DeliverySummary
+from domain.workflows.point_use import point_in_use
+from domain.workflows.prune import PruneWorkflow
 from domain.workflows.report_delivery import deliver_reports
+from domain.workflows.retention import RetentionWorkflow
+from domain.workflows.scrub import ScrubWorkflow
+from domain.workflows.shipped_log import ShippedLog
+from domain.workflows.touched import TouchedPoint, touched_points
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
@@ -54,13 +70,15 @@ class Atesta:
         # Read at once: it is taken out of the environment, so that no program started later inherits it.
         self._smtp_password_given = smtp_password_given()
         self.store = FolderPackStore(configuration.repository_folder)
+        self.log_store = FolderLogStore(configuration.repository_folder)
+        self._shipping: LogShipping | None = None
 
     @cached_property
     def source(self) -> ExportedMachines:
         """The machines that can be backed up."""
         folders = [self.configuration.path(folder) for folder in self.configuration.content.sources.exports]
         disk_files = DiskFiles(folders)
-        return ExportedMachines(folders, disk_files, disk_files.parent_of)
+        return ExportedMachines(folders, disk_files, disk_files.parent_of, disk_files.layer_extents)
 
     @cached_property
     def log(self) -> SQLiteEventLog:
@@ -74,7 +92,8 @@ class Atesta:
             raise DamagedDataError(
                 "The event store is empty: the history of the repository is gone, or `atesta init` was interrupted.",
                 where=str(self._events_path),
-                next_step="Bring events.sqlite back from a copy; if nothing was ever backed up, remove the repository.",
+                next_step=f"Run `atesta recover --from {self.store.location}`; if nothing was ever backed up, remove "
+                "the repository.",
             )
         return log
 
@@ -87,6 +106,11 @@ class Atesta:
     def catalog(self) -> SQLiteCatalog:
         """Machines, points, runs, verifications."""
         return SQLiteCatalog(self._catalog_path, self.log)
+
+    @property
+    def locks(self) -> FileMachineLocks:
+        """The locks on machines, runs and points."""
+        return FileMachineLocks(self._state("locks"))
 
     @cached_property
     def outbox(self) -> FolderOutbox:
@@ -110,6 +134,7 @@ class Atesta:
         )
         try:
             SQLiteEventLog(self._events_path).append([created])
+            keep_copy_of_description(self.store, self.configuration.state_folder)
         except BaseException:
             self.store.remove_document(DOCUMENT)
             raise
@@ -119,25 +144,59 @@ class Atesta:
         """Open the repository with its passphrase or recovery key."""
         return open_vault(self.store, secret, os.urandom)
 
-    def backup_workflow(self, vault: Vault, progress: Progress) -> BackupWorkflow:
-        """What backs machines up."""
+    def backup_workflow(
+        self, vault: Vault, progress: Progress, *, full: bool = False, compare_source: bool = False
+    ) -> BackupWorkflow:
+        """What backs machines up; ``full`` and ``compare_source`` ask for more than the configuration does.
+
+        Raises DamagedDataError when there are restore points and no packs: what counts as stored would not be stored
+        again, and the new points could not be restored either.
+        """
+        self._refuse_lost_packs()
+        policy = self.configuration.content.backup
         return BackupWorkflow(
             vault=vault,
-            log=self.log,
+            log=self.shipped_log(vault),
             index=self.index,
             catalog=self.catalog,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             guests=OutsideGuestFileSystems(),
             clock=self.clock,
             progress=progress,
             new_id=uuid4,
             settings=BackupSettings(
-                exclude_swap=self.configuration.content.backup.exclude_swap,
+                exclude_swap=policy.exclude_swap,
+                keep_swap_of=policy.keep_swap_of,
                 workers=self.configuration.workers,
-                compare_source_every=self.configuration.content.backup.compare_source_every,
-                audit_samples=self.configuration.content.backup.audit_samples,
+                full=full,
+                compare_source=compare_source,
+                compare_source_every=policy.compare_source_every,
+                audit_samples=policy.audit_samples,
             ),
         )
+
+    def _refuse_lost_packs(self) -> None:
+        self.catalog.catch_up()
+        if next(self.store.pack_ids(), None) is None and self.catalog.figures().points:
+            raise DamagedDataError(
+                "The repository holds restore points, but none of the packs that they need.",
+                where=str(self.configuration.repository_folder),
+                next_step="See whether its disk is mounted, or bring the packs back from a copy.",
+            )
+
+    def shipping(self, vault: Vault) -> LogShipping:
+        """What keeps the history in the store as well."""
+        if self._shipping is None:
+            self._shipping = LogShipping(vault, self.log, self.log_store, FileMachineLocks(self._state("locks")))
+        return self._shipping
+
+    def shipped_log(self, vault: Vault) -> ShippedLog:
+        """The event store for commands that have the key: what they append is shipped."""
+        return ShippedLog(self.log, self.shipping(vault))
+
+    def events_unshipped(self) -> int:
+        """How many event numbers the store does not have yet."""
+        return sum(last - first + 1 for first, last in unshipped(self.log_store.log_objects(), self.log.last_number()))
 
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""
@@ -145,7 +204,7 @@ class Atesta:
         lab_folder = self.configuration.lab_folder
         return VerificationWorkflow(
             reader=self.reader(vault),
-            log=self.log,
+            log=self.shipped_log(vault),
             guests=OutsideGuestFileSystems(),
             lab=QemuLab(
                 lab_folder, memory_bytes_max=parse_size(content.lab.memory), processors_max=content.lab.processors
@@ -154,7 +213,7 @@ class Atesta:
             console_reader=TesseractReader(),
             pictures=FolderPictureArchive(self._state("pictures")),
             outbox=self.outbox,
-            locks=FileMachineLocks(self._state("locks")),
+            locks=self.locks,
             open_verifications=self._open_verifications,
             clock=self.clock,
             progress=progress,
@@ -171,6 +230,42 @@ class Atesta:
             ),
         )
 
+    def prune_workflow(self, vault: Vault, progress: Progress, repack_below_percent: float | None) -> PruneWorkflow:
+        """What reclaims space; the configuration's threshold when none is given."""
+        below = self.configuration.content.prune.repack_below_percent
+        return PruneWorkflow(
+            vault=vault,
+            log=self.shipped_log(vault),
+            index=self.index,
+            locks=self.locks,
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+            policy=PrunePolicy(repack_below_percent=below if repack_below_percent is None else repack_below_percent),
+        )
+
+    def scrub_workflow(self, vault: Vault | None, progress: Progress) -> ScrubWorkflow:
+        """What rereads the store; without a vault it can only compare packs with their names."""
+        return ScrubWorkflow(
+            store=self.store,
+            vault=vault,
+            log=self.shipped_log(vault) if vault is not None else self.log,
+            index=self.index,
+            locks=self.locks,
+            clock=self.clock,
+            progress=progress,
+            new_id=uuid4,
+        )
+
+    def touched_points(self, vault: Vault) -> tuple[TouchedPoint, ...]:
+        """The restore points that damage touches."""
+        self.catalog.catch_up()
+        return tuple(touched_points(self.reader(vault), self.index, self.catalog.points()))
+
+    def check(self) -> Iterator[Checked]:
+        """Check the files of the repository, the packs aside."""
+        return checked_files(self.store, self._events_path, self._catalog_path, self._index_path)
+
     def _open_verifications(self) -> Sequence[UUID]:
         self.catalog.catch_up()
         return [one.verification_id for one in self.catalog.verifications() if one.word is None and not one.error]
@@ -179,6 +274,19 @@ class Atesta:
         """What reads chunks back."""
         self.index.catch_up()
         return ChunkReader(vault, self.index)
+
+    def retention_workflow(self) -> RetentionWorkflow:
+        """What decides which points are kept."""
+        retention = self.configuration.content.retention
+        return RetentionWorkflow(
+            log=self.log,
+            catalog=self.catalog,
+            locks=self.locks,
+            clock=self.clock,
+            new_id=uuid4,
+            policies=retention.policies(),
+            zone=retention.zone() or local_zone(),
+        )
 
     def restore_to_folder(
         self,
@@ -192,17 +300,18 @@ class Atesta:
         overwrite: bool,
     ) -> RestoredFolder:
         """Restore a point into a folder."""
-        return restore_to_folder(
-            self.reader(vault),
-            _new_image,
-            point,
-            disks,
-            target,
-            image_format,
-            progress,
-            overwrite=overwrite,
-            workers=self.configuration.workers,
-        )
+        with point_in_use(self.locks, self.log, point.point_id):
+            return restore_to_folder(
+                self.reader(vault),
+                _new_image,
+                point,
+                disks,
+                target,
+                image_format,
+                progress,
+                overwrite=overwrite,
+                workers=self.configuration.workers,
+            )
 
     def deliver_reports(self) -> DeliverySummary:
         """Deliver the mails that are due."""
@@ -215,6 +324,28 @@ class Atesta:
         """Where mails go, in words."""
         mail = self.configuration.content.mail
         return str(self.configuration.path(mail.folder)) if mail.transport == "folder" else mail.smtp.host
+
+    @property
+    def run_turn(self) -> RunTurn:
+        """What keeps two runs from overlapping."""
+        return RunTurn(self.locks, self._state("run.json"), self.clock)
+
+    def condition(self) -> Condition:
+        """How the repository is now."""
+        return condition_of(
+            self.catalog, self.index, self.outbox, self._space(), self.events_unshipped(), self.clock.now()
+        )
+
+    def write_metrics(self, path: Path) -> None:
+        """Replace the file for Prometheus."""
+        write_metrics(path, metrics_of(self.condition()))
+
+    def _space(self) -> SpaceCondition | None:
+        try:
+            found = os.statvfs(self.configuration.repository_folder)
+        except OSError:
+            return None
+        return SpaceCondition(free_bytes=found.f_bavail * found.f_frsize, size_bytes=found.f_blocks * found.f_frsize)
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names."""

@@ -7,12 +7,14 @@ Names from the catalog are untrusted: what is not plain is replaced, so nothing 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from adapters import unfinished_restore
 from adapters.durable_files import write_durably
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.events.restore_point import StoredDisk
@@ -53,8 +55,9 @@ def restore_to_folder(
 ) -> RestoredFolder:
     """Restore ``disks`` of a point and its configuration below ``target``.
 
-    Raises BadInputError when a file is there already and ``overwrite`` is not set, DamagedDataError, and
-    EnvironmentTroubleError when the target is full or not writable.
+    A restore that was cut short is started over: what it left is replaced. Raises BadInputError when another file is
+    there already and ``overwrite`` is not set, DamagedDataError, and EnvironmentTroubleError when the target is full
+    or not writable.
     """
     folder = target / f"{plain_name(point.machine.name)}-{point.short_id}"
     places = [(disk, folder / "Virtual Hard Disks" / f"disk{disk.number}.{image_format}") for disk in disks]
@@ -64,27 +67,49 @@ def restore_to_folder(
     ]
     description = folder / "machine.toml"
     paths = [description, *(path for _, path in places), *(path for _, path in kept)]
-    _refuse_existing(paths, overwrite=overwrite)
+    data_bytes = 0
+    with _noted(folder, point.point_id.hex, paths, overwrite=overwrite):
+        for disk, path in places:
+            # What is there stays until the new image is whole.
+            fresh = path.with_name(f"new-{path.name}") if path.exists() else path
+            if fresh != path:
+                _remove(fresh)
+            writer = new_image(fresh, image_format, disk.size_bytes, disk.sector_size_bytes, disk.disk_id)
+            try:
+                data_bytes += restore_disk(reader, disk, writer, progress, workers).data_bytes
+                writer.finish()
+            finally:
+                writer.abort()
+            if fresh != path:
+                _replace(fresh, path)
+        for file, path in kept:
+            _write(path, read_stored_file(reader, file))
+        _write(description, _machine_toml(point, [(disk, path.name) for disk, path in places]))
+    return RestoredFolder(paths=tuple(paths), data_bytes=data_bytes)
+
+
+@contextmanager
+def _noted(folder: Path, point_id: str, paths: Sequence[Path], *, overwrite: bool) -> Iterator[None]:
+    """Refuse what is in the way, make the folders, and keep a note of what is written until all of it is."""
+    try:
+        own = unfinished_restore.own_files(folder, point_id)
+    except OSError as error:
+        raise _trouble(error, folder) from error
+    _refuse_existing(paths, frozenset(paths) if overwrite else own)
     for path in paths:
         _make_folder(path.parent)
-    data_bytes = 0
-    for disk, path in places:
-        # What is there stays until the new image is whole.
-        fresh = path.with_name(f"new-{path.name}") if path.exists() else path
-        if fresh != path:
-            _remove(fresh)
-        writer = new_image(fresh, image_format, disk.size_bytes, disk.sector_size_bytes, disk.disk_id)
+    try:
+        new = [path for path in paths if path in own or not path.exists()]
+        unfinished_restore.begin(folder, point_id, new)
         try:
-            data_bytes += restore_disk(reader, disk, writer, progress, workers).data_bytes
-            writer.finish()
-        finally:
-            writer.abort()
-        if fresh != path:
-            _replace(fresh, path)
-    for file, path in kept:
-        _write(path, read_stored_file(reader, file))
-    _write(description, _machine_toml(point, [(disk, path.name) for disk, path in places]))
-    return RestoredFolder(paths=tuple(paths), data_bytes=data_bytes)
+            yield
+        except BaseException:
+            if not any(path.exists() for path in new):
+                unfinished_restore.end(folder)
+            raise
+        unfinished_restore.end(folder)
+    except OSError as error:
+        raise _trouble(error, folder) from error
 
 
 def plain_name(name: str) -> str:
@@ -133,11 +158,11 @@ def _as_toml(content: dict[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Nor are folders that are links written through: they lead out of the target."""
+def _refuse_existing(paths: Sequence[Path], replaceable: frozenset[Path]) -> None:
+    """Links are never followed, nor are folders that are links written through: they lead out of the target."""
     folders = {path.parent for path in paths if path.parent.is_symlink()}
     for path in (*folders, *paths):
-        if path.is_symlink() or path.is_dir() or (path.exists() and not overwrite):
+        if path.is_symlink() or path.is_dir() or (path.exists() and path not in replaceable):
             raise BadInputError(
                 "There is a file in the way.",
                 where=str(path),

@@ -9,6 +9,7 @@ from pathlib import Path
 from domain.errors import BadInputError, EnvironmentTroubleError
 
 SMTP_PASSWORD_VARIABLE = "ATESTA_SMTP_PASSWORD"  # noqa: S105 - the name of a variable
+_CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 _FILE_BYTES_MAX = 4096
 
 
@@ -18,8 +19,18 @@ def smtp_password_given() -> str | None:
     return os.environ.pop(SMTP_PASSWORD_VARIABLE, None) or None
 
 
-def secret_from_file(file: Path, what: str) -> str:
-    """The first line of a file that only its owner can read. Raises BadInputError, EnvironmentTroubleError."""
+def credential_file(name: str) -> Path | None:
+    """A secret that systemd handed to this service (LoadCredential=); None when there is none of this name."""
+    folder = os.environ.get(_CREDENTIALS_VARIABLE)
+    file = Path(folder) / name if folder else None
+    return file if file is not None and file.is_file() else None
+
+
+def secret_from_file(file: Path, what: str, *, guarded_by_systemd: bool = False) -> str:
+    """The first line of a file that only its owner can read. Raises BadInputError, EnvironmentTroubleError.
+
+    systemd lets one user read a credential by an access list, which the mode shows as rights of the group.
+    """
     try:
         with file.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
@@ -28,7 +39,7 @@ def secret_from_file(file: Path, what: str) -> str:
         raise EnvironmentTroubleError(
             f"The file with the {what} cannot be read: {error.strerror}.", where=str(file)
         ) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO) and stat.S_ISREG(mode):
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and stat.S_ISREG(mode) and not guarded_by_systemd:
         raise BadInputError(
             f"The file with the {what} can be read by others.", where=str(file), next_step=f"chmod 600 {file}"
         )

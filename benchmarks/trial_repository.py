@@ -26,7 +26,7 @@ from domain.workflows.ingest import Ingest
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.restore import restore_disk
 from domain.workflows.segment_worker import IngestFigures
-from domain.workflows.vault import create_vault
+from domain.workflows.vault import create_vault, open_vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +38,16 @@ class TakenImages:
 
 
 class TrialRepository:
-    """A new repository below ``folder``. Use as a context; what it wrote is the caller's to remove."""
+    """A new repository below ``folder``, or the ``existing`` one. Use as a context; the caller removes the folder."""
 
-    def __init__(self, folder: Path, chunking: ChunkingParameters | None = None) -> None:
-        folder.mkdir(parents=True)
+    def __init__(self, folder: Path, chunking: ChunkingParameters | None = None, *, existing: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=existing)
         self._folder = folder
         store = FolderPackStore(folder / "store")
-        self.vault, _recovery_key = create_vault(store, "measured", chunking or ChunkingParameters(), os.urandom)
+        if existing:
+            self.vault = open_vault(store, "measured", os.urandom)
+        else:
+            self.vault, _recovery_key = create_vault(store, "measured", chunking or ChunkingParameters(), os.urandom)
         self.log = SQLiteEventLog(folder / "events.sqlite")
         self.index = SQLiteChunkIndex(folder / "chunk-index.sqlite", self.log)
 

@@ -47,10 +47,6 @@ class EnvironmentTroubleError(AtestaError):
     exit_code = 5
 
 
-class ChangesUnknownError(EnvironmentTroubleError):
-    """The source cannot say what changed since a mark; ``what`` is the cause. The caller reads everything instead."""
-
-
 class BusyError(AtestaError):
     """Somebody else is at it, or it timed out: the same call may succeed later."""
 

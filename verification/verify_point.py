@@ -40,6 +40,7 @@ from domain.ports.workbench import Bench, PictureArchive, Workbench
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.event_stream import EventStream
 from domain.workflows.mailing import queue_mails
+from domain.workflows.point_use import point_in_use
 from domain.workflows.restore import restore_disk
 from verification.boot_watch import WatchLimits
 from verification.lab_run import BootRecord, watch
@@ -129,14 +130,18 @@ class VerificationWorkflow:
     def verify(self, point: RestorePoint) -> VerificationOutcome:
         """Verify one restore point and queue its report.
 
-        Damage and lab trouble end in a verdict, not in an exception. Raises EnvironmentTroubleError or BusyError only
-        when events, pictures or mails cannot be kept.
+        Damage and lab trouble end in a verdict, not in an exception. Raises BadInputError when the point has expired,
+        BusyError when its data is being reclaimed, and both EnvironmentTroubleError and BusyError when events, pictures
+        or mails cannot be kept.
         """
         for sentence in (*self._lab.sweep(), *self._workbench.sweep()):
             self._progress.say(sentence)
         self._close_interrupted()
         stream = EventStream(self._log, self._clock, self._new_id(), VERIFICATION_RUN)
-        with self._locks.held(_lock_name(stream.stream_id)):
+        with (
+            point_in_use(self._locks, self._log, point.point_id),
+            self._locks.held(_lock_name(stream.stream_id)),
+        ):
             return self._verify_in(stream, point)
 
     def _close_interrupted(self) -> None:
@@ -289,7 +294,12 @@ class VerificationWorkflow:
             label="verification",
             firmware=settings.firmware,
             disks=tuple(
-                LabDisk(image=bench.disk_path(disk.number), size_bytes=disk.size_bytes, place=place)
+                LabDisk(
+                    image=bench.disk_path(disk.number),
+                    size_bytes=disk.size_bytes,
+                    place=place,
+                    sector_size_bytes=disk.sector_size_bytes,
+                )
                 for disk, place in zip(disks, places, strict=True)
             ),
             memory_bytes=min(settings.memory_bytes or self._settings.memory_bytes_max, self._settings.memory_bytes_max),

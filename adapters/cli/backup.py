@@ -10,14 +10,13 @@ from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_seconds, human_size, print_error, print_json
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import Session, session_of, told
+from adapters.cli.session import Session, session_of, ship_history, told
 from adapters.cli.verify import VERDICT_NOT_BOOTED, verify_points
 from adapters.composition import Atesta
 from domain.errors import AtestaError
 from domain.model.machines import Machine
 from domain.model.verdicts import VerdictWord
-from domain.workflows.backup import BackupSummary
-from domain.workflows.changes import FULL
+from domain.workflows.backup_run import BackupSummary
 from domain.workflows.selection import select_machines, select_point
 from domain.workflows.vault import Vault
 
@@ -30,38 +29,43 @@ def run(
     verify: Annotated[
         bool | None, typer.Option("--verify/--no-verify", help="Boot each new point in the lab; see [backup] verify.")
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read everything, whatever the source says changed.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read everything, whatever the last restore point has.")] = False,
     compare_source: Annotated[
-        bool, typer.Option("--compare-source", help="Read the frozen disks again and compare with what was stored.")
+        bool,
+        typer.Option(
+            "--compare-source", help="Read the frozen disks again and compare them with what was stored, read back."
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be backed up.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Back up machines: read what changed, store what is new, commit one restore point each.
 
-    Every point is complete. What cannot be known to be unchanged is read; the summary says what was read and why.
+    The first backup of a machine is a full. Later ones read only what changed where the source can tell, and compare
+    everything where it cannot; each restore point is a full all the same.
     """
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
-        machines = select_machines(atesta.source.machines(), names or [])
+        machines = select_machines(session.machines(atesta), names or [])
         if dry_run:
             _print_dry_run(session, machines, json=json)
             return
         vault = session.vault(atesta)
         summaries, failures = _back_up_all(session, atesta, vault, machines, full=full, compare_source=compare_source)
+        exit_code = ship_history(session, atesta, vault)
         if json:
             print_json([_described(summary) for summary in summaries])
         else:
             for summary in summaries:
                 _print_summary(session, summary)
-        exit_code = 0
         if atesta.configuration.content.backup.verify if verify is None else verify:
             points = [
                 select_point(atesta.catalog.points(summary.machine.machine_id), summary.point_id.hex)
                 for summary in summaries
             ]
             outcomes = verify_points(session, atesta, vault, points, quiet=json)
+            exit_code = ship_history(session, atesta, vault)
             if any(outcome.verdict.word is not VerdictWord.BOOTED for outcome in outcomes):
                 exit_code = VERDICT_NOT_BOOTED
         elif summaries and not json:
@@ -73,15 +77,21 @@ def run(
 
 
 def _back_up_all(
-    session: Session, atesta: Atesta, vault: Vault, machines: tuple[Machine, ...], *, full: bool, compare_source: bool
+    session: Session,
+    atesta: Atesta,
+    vault: Vault,
+    machines: tuple[Machine, ...],
+    *,
+    full: bool,
+    compare_source: bool,
 ) -> tuple[list[BackupSummary], list[AtestaError]]:
     summaries: list[BackupSummary] = []
     failures: list[AtestaError] = []
     with TerminalProgress(session.err) as progress:
-        workflow = atesta.backup_workflow(vault, progress)
+        workflow = atesta.backup_workflow(vault, progress, full=full, compare_source=compare_source)
         for machine in machines:
             try:
-                summaries.append(workflow.back_up(atesta.source, machine, full=full, compare_source=compare_source))
+                summaries.append(workflow.back_up(atesta.source, machine))
             except AtestaError as error:
                 failures.append(error)
                 session.err.print(Text(f"{cleaned(machine.name)} was not backed up."))
@@ -91,7 +101,6 @@ def _back_up_all(
 
 def _print_summary(session: Session, summary: BackupSummary) -> None:
     rate = summary.read_bytes / summary.seconds if summary.seconds > 0 else 0.0
-    compared = f"{human_size(summary.compared_bytes)} read again, equal to the source"
     rows = (
         ("read", f"{human_size(summary.read_bytes)} of {human_size(summary.size_bytes)} virtual"),
         ("new", f"{human_size(summary.new_bytes)}, compressed to {human_size(summary.stored_bytes)}"),
@@ -100,13 +109,12 @@ def _print_summary(session: Session, summary: BackupSummary) -> None:
         ("excluded", f"{human_size(summary.excluded_bytes)} of swap"),
         ("time", f"{human_seconds(summary.seconds)}, {human_size(rate)}/s"),
         ("consistency", summary.consistency.value),
-        ("kind", f"{summary.kind}: {summary.cause}"),
         *(
-            (f"disk {one.number}", f"{one.method}: {cleaned(one.cause)}")
-            for one in summary.disk_methods
-            if summary.kind != FULL
+            [("compared", f"{human_size(summary.compared_bytes)} with the source: equal")]
+            if summary.compared_bytes
+            else []
         ),
-        *((("compared", compared),) if summary.compared_bytes else ()),
+        ("kind", f"{summary.kind}: {summary.cause}"),
     )
     out = session.out
     out.print(
@@ -138,7 +146,6 @@ def _described(summary: BackupSummary) -> dict[str, object]:
         **described,
         "point_id": summary.point_id.hex,
         "backup_id": summary.backup_id.hex,
-        "parent_id": summary.parent_id.hex if summary.parent_id else None,
         "machine": machine["name"],
         "machine_id": machine["machine_id"],
     }

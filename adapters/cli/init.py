@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from adapters.cli.configuration_file import write_configuration
 from adapters.cli.passphrase import new_passphrase
 from adapters.cli.presentation import cleaned
 from adapters.cli.session import session_of, told
 from adapters.composition import Atesta
 from adapters.configuration import FILE_NAME, initial_text, load_configuration
-from domain.errors import BadInputError, EnvironmentTroubleError
+from domain.errors import BadInputError
 
 
 def run(
@@ -48,7 +49,7 @@ def run(
                 '# passphrase_file = "/etc/atesta/passphrase"',
                 f'passphrase_file = "{_relative(passphrase_file, file)}"',
             )
-        _write(file, text)
+        write_configuration(file, text)
         try:
             recovery_key = Atesta(load_configuration(file)).create(passphrase)
         except BaseException:
@@ -74,16 +75,3 @@ def _relative(path: Path, file: Path) -> str:
     if path.is_absolute():
         return str(path)
     return os.path.relpath(path.absolute(), file.absolute().parent)
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(text)
-    except OSError as error:
-        raise EnvironmentTroubleError(
-            f"The configuration cannot be written: {error.strerror}.",
-            where=str(file),
-            next_step="Choose another folder.",
-        ) from error

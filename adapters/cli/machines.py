@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from adapters.cli.presentation import human_size, print_json, print_table
+from adapters.cli.presentation import cleaned, human_size, print_json, print_table
 from adapters.cli.session import session_of, told
 
 
@@ -14,7 +15,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
     """List the machines that can be backed up, with their disks and what is odd about them."""
     session = session_of(context)
     with told(session):
-        machines = session.atesta().source.machines()
+        machines = session.machines(session.atesta())
         if json:
             print_json(
                 [
@@ -53,6 +54,6 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         )
         for machine in machines:
             for warning in machine.warnings:
-                session.err.print(f"{machine.name}: {warning}", markup=False, highlight=False)
+                session.err.print(Text(f"{cleaned(machine.name)}: {cleaned(warning)}"))
         if not machines:
             session.err.print("No machines. Name folders with exports or disks under [sources] in atesta.toml.")

@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from adapters.cli import backup, events, init, machines, outbox, points, rebuild, restore, status, verify
+from adapters.cli import (
+    backup,
+    check,
+    events,
+    expire,
+    health,
+    history,
+    hold,
+    init,
+    machines,
+    metrics,
+    outbox,
+    points,
+    prune,
+    rebuild,
+    recover,
+    release,
+    restore,
+    run,
+    scrub,
+    status,
+    verify,
+)
 from adapters.cli.session import Session
 from adapters.configuration import ENVIRONMENT_VARIABLE
 
 _EPILOG = (
     "Exit codes: 0 done; 1 unexpected fault; 2 wrong usage; 3 bad input or configuration; 4 damaged data; "
     "5 trouble with this machine (disk full, permission, missing program); 6 busy, try again; 7 wrong key; "
-    "8 a verification did not end with BOOTED; 9 some of several machines failed; 130 interrupted."
+    "8 a verification did not end with BOOTED; 9 some of several machines or jobs failed; 130 interrupted. "
+    "`atesta health` uses 0 to 3 as monitoring programs do."
 )
 
 app = typer.Typer(
@@ -49,16 +74,46 @@ def common(
     ] = False,
 ) -> None:
     """Options that all commands share."""
-    context.obj = Session(configuration_file=config, out=Console(), err=Console(stderr=True))
+    context.obj = Session(configuration_file=config, out=Session.output(), err=Console(stderr=True))
 
 
-for command in (init, machines, backup, points, restore, verify, events, status, outbox, rebuild):
+for command in (
+    init,
+    machines,
+    run,
+    backup,
+    points,
+    restore,
+    verify,
+    hold,
+    release,
+    expire,
+    prune,
+    scrub,
+    check,
+    history,
+    events,
+    status,
+    health,
+    metrics,
+    outbox,
+    rebuild,
+    recover,
+):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 
 def main() -> None:
     """Run the command line."""
+    _occupy_standard_streams()
     app()
+
+
+def _occupy_standard_streams() -> None:
+    """Let a standard stream that the caller closed lead nowhere: a database must not get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 if __name__ == "__main__":

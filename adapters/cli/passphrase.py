@@ -1,4 +1,4 @@
-"""Where the passphrase comes from: the environment, a file, or a prompt. Never the command line."""
+"""Where the passphrase comes from: the environment, systemd, a file, or a prompt. Never the command line."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import os
 import sys
 from pathlib import Path
 
-from adapters.secret_files import secret_from_file
+from adapters.secret_files import credential_file, secret_from_file
 from domain.errors import BadInputError
 
 ENVIRONMENT_VARIABLE = "ATESTA_PASSPHRASE"
+CREDENTIAL = "atesta-passphrase"
 _LENGTH_MIN = 8
 
 
 def existing_passphrase(file: Path | None) -> str:
     """The passphrase of an existing repository. Raises BadInputError when there is no way to get it."""
-    found = _given(file)
+    found = given_passphrase(file)
     if found is not None:
         return found
     return _prompted("Passphrase of the repository: ")
@@ -24,7 +25,7 @@ def existing_passphrase(file: Path | None) -> str:
 
 def new_passphrase(file: Path | None) -> str:
     """The passphrase for a new repository, typed twice when it is typed. Raises BadInputError when it is too short."""
-    found = _given(file)
+    found = given_passphrase(file)
     if found is None:
         found = _prompted("Passphrase for the new repository: ")
         if _prompted("Once more: ") != found:
@@ -36,11 +37,15 @@ def new_passphrase(file: Path | None) -> str:
     return found
 
 
-def _given(file: Path | None) -> str | None:
+def given_passphrase(file: Path | None) -> str | None:
+    """The passphrase from the environment or a file; None when it is in neither."""
     # Taken out, so that no program that is started later inherits it.
     from_environment = os.environ.pop(ENVIRONMENT_VARIABLE, None)
     if from_environment:
         return from_environment
+    credential = credential_file(CREDENTIAL)
+    if credential is not None:
+        return secret_from_file(credential, "passphrase", guarded_by_systemd=True)
     return secret_from_file(file, "passphrase") if file else None
 
 

@@ -21,6 +21,7 @@ _SHORT_KINDS = {"incremental": "incr"}  # the table fits 80 columns
 def run(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="Only this machine; a name, an id or a pattern.")] = None,
+    with_expired: Annotated[bool, typer.Option("--all", help="Also those that expired.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the restore points, oldest first. Every one is a full: it restores without any other."""
@@ -30,7 +31,7 @@ def run(
         catalog = atesta.catalog
         catalog.catch_up()
         chosen = {machine.machine_id for machine in select_machines(catalog.machines(), [name] if name else [])}
-        points = [point for point in catalog.points() if point.machine_id in chosen]
+        points = [point for point in catalog.points(with_expired=with_expired) if point.machine_id in chosen]
         if json:
             print_json([_described(point) for point in points])
             return
@@ -45,7 +46,7 @@ def run(
                     _SHORT_KINDS.get(point.kind, point.kind),
                     human_size(point.size_bytes),
                     human_size(point.stored_bytes),
-                    verdict_text(point),
+                    _state_text(point),
                 )
                 for point in points
             ),
@@ -58,6 +59,16 @@ def verdict_text(point: RestorePoint) -> Text:
     """The verdict's word in its colour."""
     word = point.word or "not verified"
     return Text(word, style=_STYLES.get(word, "dim"))
+
+
+def _state_text(point: RestorePoint) -> Text:
+    """Whether the point is gone or held, and its verdict; short, because the table fits a narrow terminal."""
+    if point.is_expired:
+        return Text("expired", style="dim")
+    if not point.held:
+        return verdict_text(point)
+    held = Text("held", style="bold")
+    return Text.assemble(held, ", ", verdict_text(point)) if point.word else held
 
 
 def _described(point: RestorePoint) -> dict[str, object]:
@@ -92,4 +103,7 @@ def _described(point: RestorePoint) -> dict[str, object]:
         ],
         "verdict": point.word,
         "grade": point.grade.name.lower() if point.grade is not None else None,
+        "held": point.held or None,
+        "expired_at": point.expired_at,
+        "expired_reason": point.expired_reason or None,
     }

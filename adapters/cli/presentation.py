@@ -16,7 +16,7 @@ from rich.text import Text
 from domain.errors import AtestaError
 
 _TEXT_LENGTH_MAX = 300
-_WRAPPING = frozenset({"MACHINE", "NAME", "HOST", "RECIPIENT", "TROUBLE"})
+_WRAPPING = frozenset({"MACHINE", "NAME", "HOST", "RECIPIENT", "TROUBLE", "WHY"})
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 

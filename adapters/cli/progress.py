@@ -11,14 +11,24 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 from rich.text import Text
 
-from adapters.cli.presentation import cleaned
+from adapters.cli.presentation import cleaned, human_size
+
+
+class _Rate(ProgressColumn):
+    """Bytes a second, in the units of every other size; rich's own column counts in thousands."""
+
+    def render(self, task: Task) -> Text:
+        """The rate so far, or nothing."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{human_size(speed)}/s" if speed else "")
 
 
 class TerminalProgress:
@@ -30,7 +40,7 @@ class TerminalProgress:
             TextColumn("{task.description}"),
             BarColumn(),
             DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
+            _Rate(),
             TimeRemainingColumn(),
             console=console,
             transient=True,

@@ -33,7 +33,7 @@ def run(
     with told(session):
         atesta = session.atesta()
         atesta.catalog.catch_up()
-        chosen = select_point(atesta.catalog.points(), point)
+        chosen = select_point(atesta.catalog.points(with_expired=True), point)
         disks = [one for one in chosen.disks if disk is None or one.number == disk]
         if not disks:
             raise BadInputError(

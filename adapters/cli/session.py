@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,15 +12,27 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from adapters.cli.passphrase import existing_passphrase
-from adapters.cli.presentation import print_error
+from adapters.cli.passphrase import existing_passphrase, given_passphrase
+from adapters.cli.presentation import cleaned, print_error
 from adapters.composition import Atesta
 from adapters.configuration import find_configuration, load_configuration
-from domain.errors import AtestaError
+from domain.errors import AtestaError, EnvironmentTroubleError
+from domain.model.machines import Machine
+from domain.workflows.selection import patterns_without_machine
 from domain.workflows.vault import Vault
 
 INTERRUPTED = 130
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class OutputConsole(Console):
+    """A console that leaves it to ``told`` what a reader that went away means; rich itself would end with code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Hand the error on. Raises BrokenPipeError."""
+        raise BrokenPipeError
 
 
 @dataclass(slots=True)
@@ -28,6 +43,11 @@ class Session:
     out: Console
     err: Console
 
+    @staticmethod
+    def output() -> Console:
+        """The console for what a command answers."""
+        return OutputConsole()
+
     def atesta(self) -> Atesta:
         """The composed program for the configuration in force."""
         return Atesta(load_configuration(find_configuration(self.configuration_file)))
@@ -37,12 +57,40 @@ class Session:
         file = atesta.configuration.content.repository.passphrase_file
         return atesta.open_vault(existing_passphrase(atesta.configuration.path(file) if file else None))
 
+    def machines(self, atesta: Atesta) -> tuple[Machine, ...]:
+        """All machines of the source; settings that speak of none of them are told."""
+        machines = tuple(atesta.source.machines())
+        for pattern in patterns_without_machine(machines, atesta.configuration.content.backup.keep_swap_of):
+            self.err.print(Text(f"[backup] keep_swap_of names no machine: {cleaned(repr(pattern))}."))
+        return machines
+
+    def vault_without_asking(self, atesta: Atesta) -> Vault | None:
+        """The opened repository when its passphrase is at hand, else None: nobody is asked."""
+        file = atesta.configuration.content.repository.passphrase_file
+        secret = given_passphrase(atesta.configuration.path(file) if file else None)
+        return atesta.open_vault(secret) if secret else None
+
+
+def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
+    """Ship what the repository does not have of the history; returns the exit code when that fails, else 0."""
+    try:
+        atesta.shipping(vault).ship()
+    except AtestaError as error:
+        session.err.print(
+            "The history could not be shipped into the repository. What was done is recorded in the event store, but "
+            "the repository alone does not bring it back yet; the next command that has the passphrase tries again."
+        )
+        print_error(session.err, error)
+        return error.exit_code
+    return 0
+
 
 @contextmanager
 def told(session: Session) -> Iterator[None]:
     """Turn errors into messages on stderr and documented exit codes."""
     try:
         yield
+        sys.stdout.flush()
     except AtestaError as error:
         print_error(session.err, error)
         raise typer.Exit(error.exit_code) from error
@@ -50,7 +98,26 @@ def told(session: Session) -> Iterator[None]:
         session.err.print("Interrupted. Nothing that was committed is touched; run the same command again to go on.")
         raise typer.Exit(INTERRUPTED) from interrupt
     except BrokenPipeError as error:
+        _discard_output()
         raise typer.Exit(0) from error
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _discard_output()
+        trouble = EnvironmentTroubleError(
+            f"The output cannot be written: {error.strerror}.",
+            where="standard output",
+            next_step="Free space or write it elsewhere. What the command did is done; `atesta events` shows it.",
+        )
+        print_error(session.err, trouble)
+        raise typer.Exit(trouble.exit_code) from error
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere, so that the end of the process does not fail once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def session_of(context: typer.Context) -> Session:

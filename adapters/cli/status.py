@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from adapters.cli.damage import described_touched, print_touched
 from adapters.cli.points import verdict_text
 from adapters.cli.presentation import cleaned, human_age, human_size, print_json, print_table
 from adapters.cli.session import session_of, told
@@ -23,6 +24,11 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         figures = catalog.figures()
         points = {point.machine_id: point for point in catalog.points()}
         running = catalog.runs(state="running")
+        atesta.index.catch_up()
+        damaged = atesta.index.damaged_count()
+        vault = session.vault_without_asking(atesta) if damaged else None
+        touched = atesta.touched_points(vault) if vault is not None else ()
+        unshipped = atesta.events_unshipped()
         waiting = [mail for mail in atesta.outbox.queued() if mail.state in (MailState.WAITING, MailState.SENDING)]
         if json:
             print_json(
@@ -35,9 +41,12 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                     "chunks": figures.chunks,
                     "stored_bytes": figures.stored_bytes,
                     "events": figures.events,
+                    "events_unshipped": unshipped,
                     "runs_failed": figures.runs_failed,
                     "running": [run.machine_name for run in running],
                     "mails_waiting": len(waiting),
+                    "chunks_damaged": damaged,
+                    "touched": described_touched(touched) if vault is not None or not damaged else None,
                     "latest": [
                         {
                             "machine": point.machine.name,
@@ -70,5 +79,14 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         )
         for run_ in running:
             out.print(Text(f"Running or interrupted: {cleaned(run_.machine_name)}, {human_age(run_.started_at, now)}"))
+        if damaged:
+            are = "1 chunk is" if damaged == 1 else f"{damaged} chunks are"
+            out.print(Text(f"{are} damaged until a backup heals what it sees again.", style="bold red"))
+            if vault is None:
+                out.print("  `atesta scrub --keyed --damaged` names the restore points that this touches.")
+            else:
+                print_touched(out, touched)
+        if unshipped:
+            out.print(f"{unshipped} events not yet in the repository; the next backup or verification ships them.")
         if waiting:
             out.print(f"{len(waiting)} mails wait; `atesta outbox` delivers them.")

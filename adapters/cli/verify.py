@@ -10,7 +10,7 @@ from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_seconds, print_error, print_json
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import Session, session_of, told
+from adapters.cli.session import Session, session_of, ship_history, told
 from adapters.composition import Atesta
 from domain.errors import AtestaError, BadInputError
 from domain.model.verdicts import VerdictWord
@@ -45,15 +45,19 @@ def run(
             raise BadInputError("Name one restore point, or give --latest.", next_step="`atesta points` lists them.")
         atesta = session.atesta()
         atesta.catalog.catch_up()
-        points = atesta.catalog.points()
+        points = atesta.catalog.points(with_expired=True)
         chosen = [select_point(points, point)] if point else _latest_of_each(atesta, points)
         if not chosen:
             raise BadInputError("There are no restore points yet.", next_step="`atesta backup` makes the first.")
-        outcomes = verify_points(session, atesta, session.vault(atesta), chosen, quiet=json)
+        vault = session.vault(atesta)
+        outcomes = verify_points(session, atesta, vault, chosen, quiet=json)
+        exit_code = ship_history(session, atesta, vault)
         if json:
             print_json([_described(one, outcome) for one, outcome in zip(chosen, outcomes, strict=True)])
         if any(outcome.verdict.word is not VerdictWord.BOOTED for outcome in outcomes):
-            raise typer.Exit(VERDICT_NOT_BOOTED)
+            exit_code = VERDICT_NOT_BOOTED
+        if exit_code:
+            raise typer.Exit(exit_code)
 
 
 def verify_points(
@@ -106,7 +110,7 @@ def _print_outcome(session: Session, point: RestorePoint, outcome: VerificationO
 def _latest_of_each(atesta: Atesta, points: Sequence[RestorePoint]) -> list[RestorePoint]:
     chosen = []
     for machine in select_machines(atesta.catalog.machines(), []):
-        of_machine = [point for point in points if point.machine_id == machine.machine_id]
+        of_machine = [point for point in points if point.machine_id == machine.machine_id and not point.is_expired]
         if of_machine:
             chosen.append(max(of_machine, key=lambda point: point.sequence))
     return chosen

@@ -12,8 +12,10 @@ from adapters.disks.vhd.disk import open_vhd
 from adapters.disks.vhd.structures import FOOTER_BYTES, FOOTER_SIGNATURE
 from adapters.disks.vhdx.chain import find_parent, open_vhdx
 from adapters.disks.vhdx.description import read_description
+from adapters.disks.vhdx.layer import written_extents
 from adapters.disks.vhdx.layout import FILE_SIGNATURE
 from domain.errors import BadInputError, DamagedDataError
+from domain.model.extents import Extent
 from domain.ports.disks import FrozenDisk
 
 VHDX_SUFFIXES = frozenset({".vhdx", ".avhdx"})
@@ -77,6 +79,14 @@ class DiskFiles:
             parent = find_parent(description, self._find_parents)
             parent.source.close()
             return Path(parent.source.location)
+        finally:
+            source.close()
+
+    def layer_extents(self, path: Path) -> tuple[Extent, ...]:
+        """The ranges that the differencing VHDX ``path`` itself says anything about. Raises as ``__call__``."""
+        source = FileSource(path)
+        try:
+            return written_extents(source)
         finally:
             source.close()
 

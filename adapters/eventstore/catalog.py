@@ -10,37 +10,40 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from adapters.eventstore.catalog_fold import catalog_schema, decoded
+from adapters.eventstore.activity_rows import ActivityRows
+from adapters.eventstore.catalog_fold import catalog_schema
 from adapters.eventstore.patience import Patience
 from adapters.eventstore.projection_file import REBUILD_STEP, ProjectionFile
+from adapters.eventstore.row_values import decoded
 from adapters.eventstore.verification_entry import VerificationEntry
 from domain.errors import DamagedDataError
 from domain.events.backup import BackupCompleted
-from domain.events.restore_point import RestorePointCommitted
+from domain.events.restore_point import RestorePointCommitted, RestorePointExpired
 from domain.model.machines import Machine
 from domain.model.verdicts import Grade, VerdictWord
 from domain.ports.catalog import BackupRun, RepositoryFigures, RestorePoint
 from domain.ports.event_log import EventLog
 
 SHORT_ID_DIGITS = 8
+CAUSE_HISTORY_LOST = "found in the packs by a recovery; its history is lost"
 _ValueT = TypeVar("_ValueT")
 _POINTS = """
-SELECT point.number, point.word, point.grade, point.value, run.value AS run, run.completed
+SELECT point.number, point.word, point.grade, point.value, point.held, point.expired, run.value AS run, run.completed
 FROM point LEFT JOIN run ON run.backup_id = point.backup_id
-WHERE ?1 IS NULL OR point.machine_id = ?1 ORDER BY point.number
+WHERE (?1 IS NULL OR point.machine_id = ?1) AND (?2 OR point.expired IS NULL) ORDER BY point.number
 """
 _RUNS = "SELECT value, events_seen FROM run WHERE ?1 IS NULL OR state = ?1 ORDER BY number DESC LIMIT ?2"
 _VERIFICATIONS = """
 SELECT value FROM verification WHERE ?1 IS NULL OR machine_id = ?1 ORDER BY number DESC LIMIT ?2
 """
 _COUNTS = """
-SELECT (SELECT COUNT(*) FROM machine) AS machines, (SELECT COUNT(*) FROM point) AS points,
-    (SELECT COUNT(*) FROM point WHERE word = ?1) AS points_verified,
+SELECT (SELECT COUNT(*) FROM machine) AS machines, (SELECT COUNT(*) FROM point WHERE expired IS NULL) AS points,
+    (SELECT COUNT(*) FROM point WHERE expired IS NULL AND word = ?1) AS points_verified,
     (SELECT COUNT(*) FROM run WHERE state = 'failed') AS runs_failed
 """
 
 
-class SQLiteCatalog:
+class SQLiteCatalog(ActivityRows):
     """The catalog in the file ``path``, created when missing. Safe from several threads and processes."""
 
     def __init__(self, path: Path, log: EventLog, *, patience: Patience | None = None, draft: bool = False) -> None:
@@ -70,9 +73,12 @@ class SQLiteCatalog:
         rows = self._rows("SELECT value FROM machine WHERE machine_id = ?", machine_id)
         return self._value(rows[0]["value"], Machine) if rows else None
 
-    def points(self, machine_id: str | None = None) -> Sequence[RestorePoint]:
-        """The committed restore points, oldest first. What only a completed run tells is 0 until it is completed."""
-        return [self._point(row) for row in self._rows(_POINTS, machine_id)]
+    def points(self, machine_id: str | None = None, *, with_expired: bool = False) -> Sequence[RestorePoint]:
+        """The restore points that can be restored, oldest first; ``with_expired`` also lists those that expired.
+
+        What only a completed run tells is 0 until it is completed.
+        """
+        return [self._point(row) for row in self._rows(_POINTS, machine_id, with_expired)]
 
     def runs(self, *, state: str | None = None, limit: int = 50) -> Sequence[BackupRun]:
         """The latest backup runs, newest first."""
@@ -103,6 +109,7 @@ class SQLiteCatalog:
         event = self._value(row["value"], RestorePointCommitted)
         run = self._value(row["run"], BackupRun) if row["run"] is not None else None
         completed = self._value(row["completed"], BackupCompleted) if row["completed"] is not None else None
+        expired = self._value(row["expired"], RestorePointExpired) if row["expired"] is not None else None
         return RestorePoint(
             point_id=event.originator_id,
             short_id=event.originator_id.hex[:SHORT_ID_DIGITS],
@@ -111,7 +118,7 @@ class SQLiteCatalog:
             machine=event.machine,
             taken_at=event.taken_at,
             kind=event.kind,
-            cause=run.cause if run else "",
+            cause=run.cause if run else CAUSE_HISTORY_LOST,
             consistency=event.consistency,
             disks=event.disks,
             files=event.files,
@@ -123,6 +130,9 @@ class SQLiteCatalog:
             seconds=completed.seconds if completed else 0.0,
             word=VerdictWord(row["word"]) if row["word"] is not None else None,
             grade=Grade(row["grade"]) if row["grade"] is not None else None,
+            held=row["held"],
+            expired_at=expired.at if expired else None,
+            expired_reason=f"{expired.policy}: {expired.reason}" if expired else "",
             parent_id=event.parent_id,
             disk_methods=run.disk_methods if run else (),
         )

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from uuid import UUID
 
-import msgspec
 from eventsourcing.sqlite import SQLiteCursor
 
+from adapters.eventstore.activity_fold import ACTIVITY_ROWS, ACTIVITY_TABLES, fold_activity
 from adapters.eventstore.projection_file import ProjectionSchema
+from adapters.eventstore.row_values import decoded, encoded
 from adapters.eventstore.verification_entry import MailState, VerificationEntry
 from domain.events.backup import (
     BackupCompleted,
@@ -24,8 +25,16 @@ from domain.events.backup import (
     ChunksWritten,
 )
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
+from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
-from domain.events.restore_point import RestorePointCommitted, VerificationRecorded
+from domain.events.recovery import PackAdopted
+from domain.events.restore_point import (
+    RestorePointCommitted,
+    RestorePointExpired,
+    RestorePointHeld,
+    RestorePointReleased,
+    VerificationRecorded,
+)
 from domain.events.verification import (
     ReportMailed,
     ReportQueued,
@@ -52,7 +61,7 @@ _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS point (
         number INTEGER PRIMARY KEY, point_id BLOB NOT NULL UNIQUE, machine_id TEXT NOT NULL, backup_id BLOB NOT NULL,
-        word TEXT, grade INTEGER, value BLOB NOT NULL
+        word TEXT, grade INTEGER, value BLOB NOT NULL, held TEXT NOT NULL DEFAULT '', expired BLOB
     )
     """,
     "CREATE INDEX IF NOT EXISTS point_of_machine ON point (machine_id, number)",
@@ -62,8 +71,9 @@ _TABLES = (
     )
     """,
     "CREATE INDEX IF NOT EXISTS verification_of_machine ON verification (machine_id, number)",
-    "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY, state INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    *ACTIVITY_TABLES,
 )
 _CANONICAL_ROWS = (
     ("machine", "SELECT * FROM machine ORDER BY machine_id"),
@@ -72,15 +82,17 @@ _CANONICAL_ROWS = (
     ("verification", "SELECT * FROM verification ORDER BY number"),
     ("pack", "SELECT * FROM pack ORDER BY pack_id"),
     ("total", "SELECT * FROM total ORDER BY name"),
+    *ACTIVITY_ROWS,
 )
 _UPSERT_MACHINE = """
 INSERT INTO machine VALUES (?, ?, ?, ?) ON CONFLICT (machine_id)
 DO UPDATE SET stream_id = COALESCE(excluded.stream_id, stream_id), name = excluded.name, value = excluded.value
 """
+_INSERT_PACK = "INSERT INTO pack VALUES (?, 0) ON CONFLICT DO NOTHING RETURNING 1"
 _UPDATE_RUN = "UPDATE run SET state = ?, value = ?, completed = ? WHERE backup_id = ?"
 
-_ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
-ValueT = TypeVar("ValueT")
+_RETIRED, _GONE = 1, 2
+
 _Rule = Callable[[sqlite3.Cursor, int, Any], None]
 
 
@@ -89,7 +101,7 @@ def catalog_schema() -> ProjectionSchema:
     return ProjectionSchema(
         name="catalog",
         application_id=0x41544341,
-        format_version=1,
+        format_version=4,
         tables=_TABLES,
         topics=(),
         fold=_fold,
@@ -99,22 +111,13 @@ def catalog_schema() -> ProjectionSchema:
     )
 
 
-def encoded(value: object) -> bytes:
-    """A value as a blob."""
-    return _ENCODER.encode(value)
-
-
-def decoded(data: bytes, kind: type[ValueT]) -> ValueT:
-    """A value from its blob. Raises msgspec.MsgspecError."""
-    return msgspec.msgpack.decode(data, type=kind)
-
-
 def _fold(cursor: SQLiteCursor, events: Sequence[NumberedEvent]) -> None:
     rows = cursor.sqlite_cursor
     for numbered in events:
         rule = _RULES.get(type(numbered.event))
         if rule is not None:
             rule(rows, numbered.number, numbered.event)
+        fold_activity(rows, numbered)
     of_stream = Counter(numbered.event.originator_id.bytes for numbered in events)
     rows.executemany(
         "UPDATE run SET events_seen = events_seen + ? WHERE backup_id = ?",
@@ -189,17 +192,45 @@ def _end_run(rows: sqlite3.Cursor, event: RecordedEvent, *, state: str, reason: 
         rows.execute(_UPDATE_RUN, (state, encoded(run), completed, event.originator_id.bytes))
 
 
-def _chunks_written(rows: sqlite3.Cursor, _number: int, event: ChunksWritten) -> None:
+def _chunks_written(
+    rows: sqlite3.Cursor, _number: int, event: ChunksWritten | ChunksRepacked | PackAdopted | PackReinstated
+) -> None:
     """A pack counts once, also when it was adopted and reported after all."""
-    if rows.execute("INSERT INTO pack VALUES (?) ON CONFLICT DO NOTHING RETURNING 1", (event.pack_id,)).fetchall():
+    if rows.execute(_INSERT_PACK, (event.pack_id,)).fetchall():
         _add(rows, "packs", 1)
         _add(rows, "stored_bytes", event.pack_bytes)
         _add(rows, "chunks", event.chunk_count)
 
 
+def _pack_adopted(rows: sqlite3.Cursor, number: int, event: PackAdopted | PackReinstated) -> None:
+    rows.execute("DELETE FROM pack WHERE pack_id = ? AND state = ?", (event.pack_id, _GONE))
+    _chunks_written(rows, number, event)
+
+
+def _pack_retired(rows: sqlite3.Cursor, _number: int, event: PackRetired) -> None:
+    """Its chunks are offered to nobody; it takes room until it is deleted."""
+    changed = rows.execute("UPDATE pack SET state = ? WHERE pack_id = ? AND state = 0", (_RETIRED, event.pack_id))
+    _add(rows, "chunks", -event.chunk_count * changed.rowcount)
+
+
+def _pack_reinstated(rows: sqlite3.Cursor, number: int, event: PackReinstated) -> None:
+    _pack_adopted(rows, number, event)
+    changed = rows.execute("UPDATE pack SET state = 0 WHERE pack_id = ? AND state = ?", (event.pack_id, _RETIRED))
+    _add(rows, "chunks", event.chunk_count * changed.rowcount)
+
+
+def _pack_deleted(rows: sqlite3.Cursor, _number: int, event: PackDeleted) -> None:
+    """Its name stays: a backup may adopt it too late (the chunk index knows it as gone, too)."""
+    gone = rows.execute(
+        "UPDATE pack SET state = ?1 WHERE pack_id = ?2 AND state <> ?1", (_GONE, event.pack_id)
+    ).rowcount
+    _add(rows, "packs", -gone)
+    _add(rows, "stored_bytes", -event.pack_bytes * gone)
+
+
 def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommitted) -> None:
     rows.execute(
-        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?)",
+        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?, '', NULL)",
         (number, event.originator_id.bytes, event.machine_id, event.backup_id.bytes, encoded(event)),
     )
     if rows.execute("SELECT 1 FROM machine WHERE machine_id = ?", (event.machine_id,)).fetchone() is None:
@@ -211,6 +242,18 @@ def _verification_recorded(rows: sqlite3.Cursor, _number: int, event: Verificati
         "UPDATE point SET word = ?, grade = ? WHERE point_id = ?",
         (str(event.word), int(event.grade), event.originator_id.bytes),
     )
+
+
+def _point_held(rows: sqlite3.Cursor, _number: int, event: RestorePointHeld) -> None:
+    rows.execute("UPDATE point SET held = ? WHERE point_id = ?", (event.reason, event.originator_id.bytes))
+
+
+def _point_released(rows: sqlite3.Cursor, _number: int, event: RestorePointReleased) -> None:
+    rows.execute("UPDATE point SET held = '' WHERE point_id = ?", (event.originator_id.bytes,))
+
+
+def _point_expired(rows: sqlite3.Cursor, _number: int, event: RestorePointExpired) -> None:
+    rows.execute("UPDATE point SET expired = ? WHERE point_id = ?", (encoded(event), event.originator_id.bytes))
 
 
 def _verification_started(rows: sqlite3.Cursor, number: int, event: VerificationStarted) -> None:
@@ -282,8 +325,16 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     BackupCompleted: _backup_completed,
     BackupFailed: _backup_failed,
     ChunksWritten: _chunks_written,
+    PackAdopted: _pack_adopted,
+    ChunksRepacked: _chunks_written,
+    PackRetired: _pack_retired,
+    PackReinstated: _pack_reinstated,
+    PackDeleted: _pack_deleted,
     RestorePointCommitted: _point_committed,
     VerificationRecorded: _verification_recorded,
+    RestorePointHeld: _point_held,
+    RestorePointReleased: _point_released,
+    RestorePointExpired: _point_expired,
     VerificationStarted: _verification_started,
     VerdictReached: cast("_Rule", partial(_changed_verification, _verdict_reached)),
     ReportQueued: cast("_Rule", partial(_changed_verification, _report_queued)),

@@ -8,42 +8,73 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
 from eventsourcing.sqlite import SQLiteCursor
 
+from adapters.eventstore.chunk_index_fold import (
+    CANONICAL_ROWS,
+    RULES,
+    TABLES,
+    any_retired,
+    fold,
+    naming_event,
+    table_of,
+)
+from adapters.eventstore.damage_fold import any_damaged
 from adapters.eventstore.patience import Patience
 from adapters.eventstore.projection_file import REBUILD_STEP, ProjectionFile, ProjectionSchema
-from domain.content.packs import CHUNK_ID_BYTES, PackTable
+from domain.content.packs import CHUNK_ID_BYTES
 from domain.errors import DamagedDataError
-from domain.events.backup import ChunksWritten
-from domain.ports.chunk_index import ChunkPlace
-from domain.ports.event_log import EventLog, NumberedEvent
+from domain.ports.chunk_index import ChunkPlace, DamagedPack, IndexedPack, RecordedPack
+from domain.ports.event_log import EventLog
 
 _LOOKUP_IDS_MAX = 4096
+_BULK_IDS_MAX = 1 << 16
+_PACKS_PORTION = 4096
 _FIND = """
 WITH RECURSIVE asked(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM asked WHERE i + 1 < ?2)
 SELECT asked.i, chunk.pack, chunk.ordinal
 FROM asked CROSS JOIN chunk ON chunk.id = substr(?1, asked.i * ?3 + 1, ?3)
 """
-_CHUNK_TABLE = """
-CREATE TABLE IF NOT EXISTS chunk (id BLOB PRIMARY KEY, pack INTEGER NOT NULL, ordinal INTEGER NOT NULL) WITHOUT ROWID
-"""
-_PACK_TABLE = """
-CREATE TABLE IF NOT EXISTS pack (
-    number INTEGER PRIMARY KEY, pack_id BLOB NOT NULL UNIQUE, kind INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    chunks INTEGER NOT NULL
-)
-"""
-_INSERT_PACK = """
-INSERT INTO pack (pack_id, kind, bytes, chunks) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING number
+_FIND_KNOWN = f"""{_FIND}
+WHERE NOT EXISTS (SELECT 1 FROM retired WHERE retired.pack = chunk.pack)
+AND NOT EXISTS (SELECT 1 FROM damaged WHERE damaged.id = chunk.id)
+"""  # noqa: S608 - constant
+_FIND_DAMAGED = """
+WITH RECURSIVE asked(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM asked WHERE i + 1 < ?2)
+SELECT asked.i FROM asked CROSS JOIN damaged ON damaged.id = substr(?1, asked.i * ?3 + 1, ?3)
 """
 _FIND_PACKS = "SELECT number, pack_id FROM pack WHERE number IN (SELECT value FROM json_each(?))"
-_CANONICAL_PACKS = "SELECT pack_id, kind, bytes, chunks FROM pack ORDER BY pack_id"
-_CANONICAL_CHUNKS = """
-SELECT chunk.id, pack.pack_id, chunk.ordinal FROM chunk LEFT JOIN pack ON pack.number = chunk.pack ORDER BY chunk.id
+_HAS_PACK = "SELECT 1 FROM pack WHERE pack_id = ?1 UNION ALL SELECT 1 FROM gone WHERE pack_id = ?1"
+_PACKS = """
+SELECT number, pack_id, kind, bytes, chunks, plain_bytes, COALESCE(retired.at, 0)
+FROM pack LEFT JOIN retired ON retired.pack = pack.number
+WHERE number > ?1 AND (retired.pack IS NOT NULL OR NOT ?2) ORDER BY number LIMIT ?3
+"""
+_PACKS_TO_SCRUB = """
+SELECT number, pack_id, kind, bytes, chunks, plain_bytes, 0
+FROM pack LEFT JOIN scrubbed ON scrubbed.pack = pack.number
+WHERE COALESCE(scrubbed.at, 0) < ?1 AND number <= ?1 AND number NOT IN (SELECT pack FROM retired)
+AND (NOT ?2 OR number IN (SELECT pack FROM damaged_pack))
+ORDER BY COALESCE(scrubbed.at, 0), number LIMIT ?3
+"""
+_LEFT_TO_SCRUB = """
+SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM pack LEFT JOIN scrubbed ON scrubbed.pack = pack.number
+WHERE COALESCE(scrubbed.at, 0) < ?1 AND number <= ?1 AND number NOT IN (SELECT pack FROM retired)
+AND (NOT ?2 OR number IN (SELECT pack FROM damaged_pack))
+"""
+_DAMAGED_PACKS = """
+SELECT damaged_pack.pack, pack_id, damaged_pack.missing, damaged_pack.what,
+    (SELECT COUNT(*) FROM damaged WHERE damaged.pack = damaged_pack.pack)
+FROM damaged_pack JOIN pack ON pack.number = damaged_pack.pack
+WHERE damaged_pack.pack NOT IN (SELECT pack FROM retired) ORDER BY damaged_pack.pack
 """
 
 
@@ -51,7 +82,8 @@ class SQLiteChunkIndex:
     """The chunk index in the file ``path``, created when missing. Safe from several threads and processes."""
 
     def __init__(self, path: Path, log: EventLog, *, patience: Patience | None = None, draft: bool = False) -> None:
-        self.file = ProjectionFile(chunk_index_schema(), path, log, patience=patience, draft=draft)
+        self.file = ProjectionFile(chunk_index_schema(log), path, log, patience=patience, draft=draft)
+        self._log = log
 
     def __enter__(self) -> Self:
         return self
@@ -68,76 +100,153 @@ class SQLiteChunkIndex:
         self.file.catch_up()
 
     def known(self, chunk_ids: Sequence[bytes]) -> set[bytes]:
-        """Those of ``chunk_ids`` that are stored."""
+        """Those of ``chunk_ids`` that are stored undamaged in packs that are offered."""
         found: set[bytes] = set()
         for batch in _batches(chunk_ids):
             with self.file.reading() as cursor:
-                found.update(batch[row[0]] for row in _rows_of(cursor, batch))
+                rows = cursor.sqlite_cursor
+                query = _FIND_KNOWN if any_retired(rows) or any_damaged(rows) else _FIND
+                found.update(batch[row[0]] for row in _rows_of(cursor, b"".join(batch), query))
         return found
 
     def locate(self, chunk_ids: Sequence[bytes]) -> dict[bytes, ChunkPlace]:
-        """The places of those of ``chunk_ids`` that are stored."""
+        """The places of those of ``chunk_ids`` that are stored, in retired packs as well."""
         places: dict[bytes, ChunkPlace] = {}
         for batch in _batches(chunk_ids):
             with self.file.reading() as cursor:
-                rows = _rows_of(cursor, batch)
+                rows = _rows_of(cursor, b"".join(batch), _FIND)
                 packs = _pack_ids(cursor, {row[1] for row in rows})
             places.update((batch[index], ChunkPlace(packs[pack], ordinal)) for index, pack, ordinal in rows)
         return places
 
+    def places(self, chunk_ids: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The numbers of the packs of these chunks (0 for not stored) and their ordinals."""
+        words = np.frombuffer(chunk_ids, ">u8").reshape(-1, CHUNK_ID_BYTES // 8)
+        order = np.argsort(words[:, 0], kind="stable")
+        ordered = words[order].tobytes()
+        found = np.zeros((len(order), 2), np.int64)
+        for start in range(0, len(order), _BULK_IDS_MAX):
+            batch = ordered[start * CHUNK_ID_BYTES : (start + _BULK_IDS_MAX) * CHUNK_ID_BYTES]
+            with self.file.reading() as cursor:
+                rows = np.array(_rows_of(cursor, batch, _FIND), np.int64).reshape(-1, 3)
+            found[order[rows[:, 0] + start]] = rows[:, 1:]
+        return found[:, 0], found[:, 1]
+
     def has_pack(self, pack_id: bytes) -> bool:
-        """Whether a pack is known."""
+        """Whether the history names a pack, also one that is retired or deleted."""
         with self.file.reading() as cursor:
-            cursor.execute("SELECT 1 FROM pack WHERE pack_id = ?", (pack_id,))
+            cursor.execute(_HAS_PACK, (pack_id,))
             return cursor.fetchone() is not None
 
+    def packs(self) -> Iterator[IndexedPack]:
+        """All packs that are not deleted, in the order of their numbers."""
+        after, more = 0, True
+        while more:
+            portion = self._packs_after(after, retired_only=False)
+            yield from portion
+            more = len(portion) == _PACKS_PORTION
+            after = portion[-1].number if portion else after
 
-def chunk_index_schema() -> ProjectionSchema:
-    """The schema of the chunk index."""
+    def retired_packs(self) -> Sequence[IndexedPack]:
+        """The packs that are retired and not deleted, in the order of their numbers."""
+        found: list[IndexedPack] = []
+        while portion := self._packs_after(found[-1].number if found else 0, retired_only=True):
+            found += portion
+        return found
+
+    def recorded(self, pack_id: bytes) -> RecordedPack | None:
+        """What the history says about a pack that is not deleted, from the event that named it."""
+        with self.file.reading() as cursor:
+            found = cursor.sqlite_cursor.execute("SELECT number FROM pack WHERE pack_id = ?", (pack_id,)).fetchone()
+        if found is None:
+            return None
+        event = naming_event(self._log, found[0])
+        if event.pack_id != pack_id:
+            raise DamagedDataError("The chunk index is not that of this event store.", next_step=REBUILD_STEP)
+        return RecordedPack(kind=event.pack_kind, pack_bytes=event.pack_bytes, table=table_of(found[0], event))
+
+    def damaged(self, chunk_ids: Sequence[bytes]) -> set[bytes]:
+        """Those of ``chunk_ids`` that are damaged where they are stored."""
+        found: set[bytes] = set()
+        with self.file.reading() as cursor:
+            if not any_damaged(cursor.sqlite_cursor):
+                return found
+        for batch in _batches(chunk_ids):
+            with self.file.reading() as cursor:
+                found.update(batch[row[0]] for row in _rows_of(cursor, b"".join(batch), _FIND_DAMAGED))
+        return found
+
+    def damaged_count(self) -> int:
+        """How many chunks are damaged."""
+        return int(self._figures("SELECT COUNT(*) FROM damaged")[0])
+
+    def damaged_packs(self) -> Sequence[DamagedPack]:
+        """The packs that a scrub found damaged or missing, the oldest first."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute(_DAMAGED_PACKS).fetchall()
+        return [
+            DamagedPack(number=row[0], pack_id=row[1], missing=bool(row[2]), what=row[3], damaged_chunks=row[4])
+            for row in rows
+        ]
+
+    def damaged_in(self, pack: int) -> list[bytes]:
+        """The damaged chunks that have their place in the pack of this number."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute("SELECT id FROM damaged WHERE pack = ? ORDER BY id", (pack,))
+            return [row[0] for row in rows]
+
+    def packs_to_scrub(self, before: int, limit: int, *, only_damaged: bool = False) -> Sequence[IndexedPack]:
+        """The packs that were read last before the event ``before``, those that never were first, then the oldest."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute(_PACKS_TO_SCRUB, (before, only_damaged, limit)).fetchall()
+        return [_indexed_pack(row) for row in rows]
+
+    def left_to_scrub(self, before: int, *, only_damaged: bool = False) -> tuple[int, int]:
+        """How many packs ``packs_to_scrub`` would give without a limit, and their bytes."""
+        packs, size = self._figures(_LEFT_TO_SCRUB, before, only_damaged)
+        return int(packs), int(size)
+
+    def open_scrubs(self) -> Sequence[UUID]:
+        """The scrubs whose end is not recorded."""
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute("SELECT scrub_id FROM open_scrub ORDER BY scrub_id")
+            return [UUID(bytes=row[0]) for row in rows]
+
+    def _figures(self, query: str, *params: object) -> Any:
+        with self.file.reading() as cursor:
+            return cursor.sqlite_cursor.execute(query, params).fetchone()
+
+    def _packs_after(self, number: int, *, retired_only: bool) -> list[IndexedPack]:
+        with self.file.reading() as cursor:
+            rows = cursor.sqlite_cursor.execute(_PACKS, (number, retired_only, _PACKS_PORTION)).fetchall()
+        return [_indexed_pack(row) for row in rows]
+
+
+def chunk_index_schema(log: EventLog) -> ProjectionSchema:
+    """The schema of the chunk index over ``log``."""
     return ProjectionSchema(
         name="chunk index",
         application_id=0x41544349,
-        format_version=1,
-        tables=(_CHUNK_TABLE, _PACK_TABLE),
-        topics=(ChunksWritten.TOPIC,),
-        fold=_fold,
+        format_version=3,
+        tables=TABLES,
+        topics=tuple(event_class.TOPIC for event_class in RULES),
+        fold=partial(fold, log),
         pragmas=("cache_size=-65536", "wal_autocheckpoint=4000", "temp_store=MEMORY"),
         portion_events=128,
-        canonical_rows=(("pack", _CANONICAL_PACKS), ("chunk", _CANONICAL_CHUNKS)),
+        canonical_rows=CANONICAL_ROWS,
     )
 
 
-def _fold(cursor: SQLiteCursor, events: Sequence[NumberedEvent]) -> None:
-    """Insert the chunks of new packs in the order of their ids; the first place of a chunk stays."""
-    rows: list[tuple[bytes, int, int]] = []
-    for numbered in events:
-        event = numbered.event
-        assert isinstance(event, ChunksWritten)
-        pack = _inserted_pack(cursor, event)
-        if pack is not None:
-            table = _table_of(numbered.number, event)
-            rows.extend((table.chunk_id(ordinal), pack, ordinal) for ordinal in range(table.chunk_count))
-    rows.sort()
-    cursor.executemany("INSERT OR IGNORE INTO chunk VALUES (?, ?, ?)", rows)
-
-
-def _inserted_pack(cursor: SQLiteCursor, event: ChunksWritten) -> int | None:
-    """The new pack's number, or None for a pack that is known: one that was adopted and then reported after all."""
-    inserted = cursor.sqlite_cursor.execute(
-        _INSERT_PACK,
-        (event.pack_id, event.pack_kind, event.pack_bytes, event.chunk_count),
-    ).fetchall()
-    return int(inserted[0][0]) if inserted else None
-
-
-def _table_of(number: int, event: ChunksWritten) -> PackTable:
-    try:
-        table = PackTable.decoded(event.table)
-    except DamagedDataError as error:
-        raise DamagedDataError(error.what, where=f"event {number}", next_step=error.next_step) from error
-    if table.chunk_count != event.chunk_count:
-        raise DamagedDataError("A pack's table contradicts its event.", where=f"event {number}")
-    return table
+def _indexed_pack(row: Any) -> IndexedPack:
+    return IndexedPack(
+        number=row[0],
+        pack_id=row[1],
+        kind=row[2],
+        pack_bytes=row[3],
+        chunks=row[4],
+        plain_bytes=row[5],
+        retired_at=row[6],
+    )
 
 
 def _batches(chunk_ids: Sequence[bytes]) -> Iterator[list[bytes]]:
@@ -148,10 +257,11 @@ def _batches(chunk_ids: Sequence[bytes]) -> Iterator[list[bytes]]:
         yield ordered[start : start + _LOOKUP_IDS_MAX]
 
 
-def _rows_of(cursor: SQLiteCursor, batch: list[bytes]) -> list[Any]:
+def _rows_of(cursor: SQLiteCursor, chunk_ids: bytes, query: str) -> list[Any]:
     plain = cursor.sqlite_cursor
     plain.row_factory = None  # tuples are faster than the library's named rows
-    return plain.execute(_FIND, (b"".join(batch), len(batch), CHUNK_ID_BYTES)).fetchall()
+    count = len(chunk_ids) // CHUNK_ID_BYTES
+    return plain.execute(query, (chunk_ids, count, CHUNK_ID_BYTES)).fetchall() if count else []
 
 
 def _pack_ids(cursor: SQLiteCursor, numbers: set[int]) -> dict[int, bytes]:

@@ -13,11 +13,12 @@ from uuid import UUID
 from eventsourcing.persistence import Notification, StoredEvent
 from eventsourcing.sqlite import SQLiteCursor
 
-from adapters.eventstore.event_mapper import EventMapper
+from adapters.eventstore.event_mapper import EventMapper, checked_payload
 from adapters.eventstore.event_recorder import EventRecorder
 from adapters.eventstore.patience import Patience
 from adapters.eventstore.sqlite_file import PinnedDatastore, create_private_file, fsync_folder
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
+from domain.content.shipped_log import StoredRow
 from domain.errors import BadInputError, BusyError, DamagedDataError
 from domain.events.recorded import RecordedEvent
 from domain.ports.event_log import NumberedEvent
@@ -27,7 +28,7 @@ POLL_SECONDS_MIN = 0.05
 POLL_SECONDS_MAX = 0.25
 _APPLICATION_ID = 0x41544556
 _FORMAT_VERSION = 1
-_FROM_COPY = "Bring the event store back from a copy; restore points in the packs are untouched."
+_RECOVER = "Move the state folder aside and run `atesta recover`; restore points in the packs are untouched."
 _PRAGMAS = ("synchronous=FULL", "wal_autocheckpoint=1000", "cache_size=-8192")
 
 
@@ -45,7 +46,7 @@ class SQLiteEventLog:
         _create(path)
         self._datastore = PinnedDatastore(path, pragmas=_PRAGMAS, lock_wait_s=self._patience.lock_wait_s)
         self._recorder = EventRecorder(self._datastore)
-        with sqlite_trouble(self._where, if_damaged=_FROM_COPY):
+        with sqlite_trouble(self._where, if_damaged=_RECOVER):
             self._patience.insist(lambda _tries: self._prepare(), self._where)
         fsync_folder(path.parent)
 
@@ -67,19 +68,19 @@ class SQLiteEventLog:
         if not events:
             return
         stored = [self._mapper.to_stored_event(event) for event in events]
-        with sqlite_trouble(self._where, if_damaged=_FROM_COPY):
+        with sqlite_trouble(self._where, if_damaged=_RECOVER):
             self._patience.insist(lambda tries_before: self._insert(stored, tries_before), self._where)
 
     def stream(self, originator_id: UUID) -> Sequence[RecordedEvent]:
         """The events of one stream in order. Raises DamagedDataError, also for a hole in the stream."""
-        with sqlite_trouble(self._where, if_damaged=_FROM_COPY):
+        with sqlite_trouble(self._where, if_damaged=_RECOVER):
             stored = self._patience.insist(lambda _tries: self._recorder.select_events(originator_id), self._where)
         for expected, one in enumerate(stored, start=1):
             if one.originator_version != expected:
                 raise DamagedDataError(
                     f"Event {expected} of a stream is missing.",
                     where=f"{self._where}, stream {originator_id}",
-                    next_step=_FROM_COPY,
+                    next_step=_RECOVER,
                 )
         return [self._mapper.to_domain_event(one) for one in stored]
 
@@ -91,9 +92,19 @@ class SQLiteEventLog:
                 yield NumberedEvent(notification.id, self._mapper.to_domain_event(notification))
             after = portion[-1].id
 
+    def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:
+        """The rows after ``number`` as they stand there, in portions as ``events_after`` reads them.
+
+        Raises DamagedDataError for a row that is not what was written: damage must not be carried on.
+        """
+        after = number
+        while portion := self._portion(after, ()):
+            yield [_row(one) for one in portion]
+            after = portion[-1].id
+
     def last_number(self) -> int:
         """The number of the last event, 0 when there is none."""
-        with sqlite_trouble(self._where, if_damaged=_FROM_COPY):
+        with sqlite_trouble(self._where, if_damaged=_RECOVER):
             return self._patience.insist(lambda _tries: self._recorder.max_notification_id(), self._where)
 
     def follow(
@@ -143,7 +154,7 @@ class SQLiteEventLog:
             if not (tries_before and self._is_stored(stored)):
                 raise
         except sqlite3.IntegrityError as error:
-            raise DamagedDataError("An event was refused.", where=self._where, next_step=_FROM_COPY) from error
+            raise DamagedDataError("An event was refused.", where=self._where, next_step=_RECOVER) from error
 
     def _is_stored(self, stored: Sequence[StoredEvent]) -> bool:
         return all(
@@ -152,13 +163,19 @@ class SQLiteEventLog:
         )
 
     def _portion(self, after: int, topics: Sequence[str]) -> Sequence[Notification]:
-        with sqlite_trouble(self._where, if_damaged=_FROM_COPY):
+        with sqlite_trouble(self._where, if_damaged=_RECOVER):
             return self._patience.insist(
                 lambda _tries: self._recorder.select_notifications(
                     after, PORTION_EVENTS, topics=topics, inclusive_of_start=False
                 ),
                 self._where,
             )
+
+
+def _row(one: Notification) -> StoredRow:
+    checked_payload(one)
+    assert isinstance(one.originator_id, UUID)
+    return StoredRow(one.id, one.originator_id.bytes, one.originator_version, one.topic, one.state)
 
 
 def _header(cursor: SQLiteCursor) -> tuple[int, int]:
@@ -171,6 +188,6 @@ def _create(path: Path) -> None:
     wal = path.with_name(path.name + "-wal")
     if not path.exists() and wal.exists() and wal.stat().st_size:
         raise DamagedDataError(
-            "The event store's file is gone, but its write-ahead log is there.", where=str(wal), next_step=_FROM_COPY
+            "The event store's file is gone, but its write-ahead log is there.", where=str(wal), next_step=_RECOVER
         )
     create_private_file(path)

@@ -19,6 +19,7 @@ import domain.events.recovery
 import domain.events.repository
 import domain.events.restore_point
 import domain.events.retention
+import domain.events.running
 import domain.events.scrub
 import domain.events.verification  # noqa: F401 - each import registers the names of its events
 from domain.errors import BadInputError, DamagedDataError
@@ -27,7 +28,7 @@ from domain.events.recorded import RecordedEvent, registered_events
 DIGEST_BYTES = 16
 _DIGEST_CONTEXT = "Atesta 2026 stored event digest 1"
 _NATIVE = (bytes, datetime)
-_FROM_COPY = "Bring the event store back from a copy; restore points in the packs are untouched."
+_RECOVER = "Move the state folder aside and run `atesta recover`; restore points in the packs are untouched."
 
 
 class MsgpackTranscoder(Transcoder):
@@ -77,7 +78,7 @@ class EventMapper(Mapper[UUID]):
 
     def to_domain_event(self, stored_event: StoredEvent) -> RecordedEvent:
         """The event of a row. Raises DamagedDataError."""
-        payload = _checked_payload(stored_event)
+        payload = checked_payload(stored_event)
         event_class = self._class_of(stored_event)
         try:
             state = self.transcoder.decode(payload)
@@ -116,16 +117,16 @@ def state_digest(topic: str, originator_id: UUID, version: int, payload: bytes) 
     return hasher.digest(length=DIGEST_BYTES)
 
 
-def _checked_payload(stored: StoredEvent) -> bytes:
+def checked_payload(stored: StoredEvent) -> bytes:
     """The payload of a row whose digest is right; it is looked at before anything in the row is believed."""
     try:
         assert isinstance(stored.originator_id, UUID)
         payload, digest = stored.state[:-DIGEST_BYTES], stored.state[-DIGEST_BYTES:]
         right = digest == state_digest(stored.topic, stored.originator_id, stored.originator_version, payload)
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise _damaged(stored, f"its row is malformed: {error}", _FROM_COPY) from error
+        raise _damaged(stored, f"its row is malformed: {error}", _RECOVER) from error
     if not right:
-        raise _damaged(stored, "its digest is wrong", _FROM_COPY)
+        raise _damaged(stored, "its digest is wrong", _RECOVER)
     return payload
 
 
@@ -138,7 +139,7 @@ def _upcast(event_class: type[RecordedEvent], state: dict[str, Any]) -> None:
 
 
 def _newer_program() -> str:
-    return "Was it written by a newer version of Atesta? Then use that one. Otherwise: " + _FROM_COPY
+    return "Was it written by a newer version of Atesta? Then use that one. Otherwise: " + _RECOVER
 
 
 def _damaged(stored: StoredEvent, why: str, next_step: str) -> DamagedDataError:

@@ -112,7 +112,7 @@ class EventRecorder(SQLiteApplicationRecorder):
             raise DamagedDataError(
                 "An event's stream id is not what was written.",
                 where=f"stream {originator_id!r}",
-                next_step="Bring the event store back from a copy; restore points in the packs are untouched.",
+                next_step="Move the state folder aside and run `atesta recover`; the packs are untouched.",
             )
         return stream
 

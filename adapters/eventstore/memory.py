@@ -10,6 +10,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from adapters.eventstore.event_mapper import EventMapper
+from domain.content.shipped_log import StoredRow
 from domain.errors import BadInputError, BusyError
 from domain.events.recorded import RecordedEvent
 from domain.ports.event_log import NumberedEvent
@@ -52,6 +53,13 @@ class MemoryEventLog:
             row = self._rows[index]
             if not topics or row.topic in topics:
                 yield NumberedEvent(index + 1, self._mapper.to_domain_event(row))
+
+    def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:
+        """The rows after ``number``, one a portion."""
+        for index in range(max(number, 0), len(self._rows)):
+            row = self._rows[index]
+            assert isinstance(row.originator_id, UUID)
+            yield [StoredRow(index + 1, row.originator_id.bytes, row.originator_version, row.topic, row.state)]
 
     def last_number(self) -> int:
         """The number of the last event, 0 when there is none."""

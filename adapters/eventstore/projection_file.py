@@ -22,10 +22,11 @@ from adapters.eventstore.patience import Patience
 from adapters.eventstore.sqlite_file import PinnedDatastore
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
 from adapters.eventstore.swap_lock import SwapLock, file_trouble
-from domain.errors import DamagedDataError
+from domain.errors import BusyError, DamagedDataError
 from domain.ports.event_log import EventLog, NumberedEvent
 
 REBUILD_STEP = "Run `atesta rebuild`: the event store has everything that is needed."
+_SWAPS_MAX = 8
 _DURABILITY = "synchronous=NORMAL"
 _DURABILITY_OF_A_DRAFT = "synchronous=OFF"
 _ANCHOR_TABLE = "CREATE TABLE IF NOT EXISTS anchor (only INTEGER PRIMARY KEY CHECK (only = 1), mark BLOB NOT NULL)"
@@ -67,6 +68,7 @@ class ProjectionFile:
         self._patience = patience or Patience()
         self._durability = _DURABILITY_OF_A_DRAFT if draft else _DURABILITY
         self._catching_up = threading.Lock()
+        self._reached = 0
         self._recorder, self._identity = self._opened()
 
     def close(self) -> None:
@@ -79,6 +81,8 @@ class ProjectionFile:
             self._follow_swap()
             while self._patience.insist(lambda _tries: self._take_portion(), self._where):
                 pass
+            with self._recorder.datastore.transaction(commit=False) as cursor:
+                self._reached = max(self._reached, self._recorder.position_in(cursor))
 
     def position(self) -> int:
         """The number of the last event that was taken in."""
@@ -87,14 +91,31 @@ class ProjectionFile:
                 lambda _tries: self._recorder.max_tracking_id(self._schema.name) or 0, self._where
             )
 
-    @contextmanager
-    def reading(self) -> Iterator[SQLiteCursor]:
-        """A consistent view for short reads. Raises BusyError, DamagedDataError, EnvironmentTroubleError."""
+    def advance_to(self, number: int) -> None:
+        """Say that everything up to the event ``number`` was taken in by other means; for a draft."""
         with (
             sqlite_trouble(self._where, if_damaged=REBUILD_STEP),
-            self._recorder.datastore.transaction(commit=False) as cursor,
+            self._recorder.datastore.transaction(commit=True) as cursor,
         ):
-            yield cursor
+            self._recorder.advance(cursor, self._log, number)
+
+    @contextmanager
+    def reading(self) -> Iterator[SQLiteCursor]:
+        """A consistent view for short reads, never of a state before the one that was caught up with.
+
+        A file that a rebuild swapped in may be at an earlier event. What a prune retired since must not come back.
+        Raises BusyError, DamagedDataError, EnvironmentTroubleError.
+        """
+        for _try in range(_SWAPS_MAX):
+            with (
+                sqlite_trouble(self._where, if_damaged=REBUILD_STEP),
+                self._recorder.datastore.transaction(commit=False) as cursor,
+            ):
+                if self._recorder.position_in(cursor) >= self._reached:
+                    yield cursor
+                    return
+            self.catch_up()
+        raise BusyError("A projection is rebuilt again and again.", where=self._where, next_step="Try again.")
 
     def check(self) -> None:
         """Raises DamagedDataError when SQLite finds the file's structure damaged; reads all of it."""
@@ -203,7 +224,7 @@ class _ProjectionRecorder(SQLiteTrackingRecorder):
 
         Raises DamagedDataError when the log does not have the event that was taken in last.
         """
-        position = int(self._max_tracking_id(self._schema.name, cursor) or 0)
+        position = self.position_in(cursor)
         cursor.execute("SELECT mark FROM anchor")
         row = cursor.fetchone()
         last = log.last_number()
@@ -214,6 +235,10 @@ class _ProjectionRecorder(SQLiteTrackingRecorder):
                 next_step=REBUILD_STEP,
             )
         return position, last
+
+    def position_in(self, cursor: SQLiteCursor) -> int:
+        """The position that a transaction sees."""
+        return int(self._max_tracking_id(self._schema.name, cursor) or 0)
 
     def advance(self, cursor: SQLiteCursor, log: EventLog, reached: int) -> None:
         """Move the position and the anchor."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from adapters.eventstore.catalog import SQLiteCatalog
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
+from adapters.eventstore.index_filling import fill_chunk_index
 from adapters.eventstore.projection_file import REBUILD_STEP
 from adapters.eventstore.sqlite_file import fsync_folder
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
@@ -53,7 +54,7 @@ def rebuild(name: ProjectionName, path: Path, log: EventLog) -> Rebuilt:
     draft = path.with_name(f"{path.name}{_DRAFT_MARK}{secrets.token_hex(8)}")
     try:
         rebuilt = _replayed(name, draft, log)
-        _swap(draft, path)
+        swap_projection(draft, path)
     finally:
         _discard(draft)
     return rebuilt
@@ -99,13 +100,18 @@ def remove_abandoned_drafts(path: Path) -> int:
 
 
 def _replayed(name: ProjectionName, draft: Path, log: EventLog) -> Rebuilt:
+    if name is ProjectionName.CHUNK_INDEX:
+        fill_chunk_index(draft, log)
     with _OPENERS[name](draft, log, draft=True) as projection:
         projection.catch_up()
         return Rebuilt(position=projection.file.position(), digest=projection.file.digest())
 
 
-def _swap(draft: Path, path: Path) -> None:
-    """The old file goes first and its logs after it; only then comes the new one, which has no log."""
+def swap_projection(draft: Path, path: Path) -> None:
+    """Put a finished, closed draft in the place of ``path``.
+
+    The old file goes first and its logs after it; only then comes the new one, which has no log.
+    """
     _fold_in_log(draft)
     with SwapLock(path).alone():
         remove_with_logs(path)

@@ -34,6 +34,11 @@ def sqlite_trouble(where: str, *, if_damaged: str) -> Iterator[None]:
         yield
     except (sqlite3.Error, PersistenceError) as error:
         raise _translated(error, where, if_damaged) from error
+    except UnicodeDecodeError as error:
+        # A damaged schema gets into SQLite's message, which Python then cannot read.
+        raise DamagedDataError(
+            "A database is damaged: its schema is no text.", where=where, next_step=if_damaged
+        ) from (error)
 
 
 def _translated(error: Exception, where: str, if_damaged: str) -> AtestaError:

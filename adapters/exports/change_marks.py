@@ -1,71 +1,70 @@
-"""What changed in an exported disk: nothing if its files are the same, new checkpoints if they were put on top.
+"""What can be trusted of the changes of an exported disk: files that are untouched, and layers that are new on top.
 
-A file is the same when device, inode, size and both times are. A file that was written to a moment ago could be
-written to again within the same tick of the file system's clock, so it gets no mark.
+A file counts as untouched when its identity, size, and both times (written and changed) are what they were: nobody can
+set the time of change. Anything else means that the content has to be compared.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from blake3 import blake3
+from domain.errors import AtestaError, EnvironmentTroubleError
+from domain.model.extents import Extent, merged
+from domain.ports.changes import ChangesUnknownError
 
-from adapters.exports.chains import Chain
-from domain.errors import ChangesUnknownError
-from domain.model.extents import Extent
-from domain.ports.disks import FrozenDisk, LayeredDisk
-
-_PREFIX = "files-1"
-_SETTLED_NS = 3_000_000_000
-_DIGEST_BYTES = 16
+LayerExtents = Callable[[Path], Sequence[Extent]]
+_PREFIX = "files-1:"
+_SETTLED_NS = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class ChainMark:
-    """One digest for each file of a chain, the base first."""
+class FileMarks:
+    """The tracking of a disk that is a chain of ``files``, the leaf first.
 
-    digests: tuple[str, ...]
-    is_settled: bool
+    ``layer_extents`` gives the ranges that one differencing file says anything about.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], layer_extents: LayerExtents, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._base_first = tuple(reversed(files))
+        self._layer_extents = layer_extents
+        self._stamps = tuple(_stamp(path, now_ns()) for path in self._base_first)
 
     @property
-    def text(self) -> str:
-        """The mark to keep: at most 64 files of 33 characters; empty when a file may still be changing."""
-        return " ".join((_PREFIX, *self.digests)) if self.is_settled else ""
+    def mark(self) -> str:
+        """The stamps, base first; empty when a file was touched so lately that another touch might not show."""
+        return _PREFIX + ",".join(self._stamps) if all(self._stamps) else ""
+
+    def changed_since(self, mark: str) -> Sequence[Extent]:
+        """Nothing for the same files; what new layers on top of the same files say. Otherwise raises."""
+        before = tuple(mark.removeprefix(_PREFIX).split(",")) if mark.startswith(_PREFIX) else ()
+        if not before or before != self._stamps[: len(before)]:
+            raise ChangesUnknownError("the disk's files are not those of the last backup, or were written to")
+        changed: list[Extent] = []
+        for path in self._base_first[len(before) :]:
+            try:
+                changed += self._layer_extents(path)
+            except AtestaError as error:
+                raise ChangesUnknownError(
+                    f"a new checkpoint file could not be read for its changes: {error}"
+                ) from error
+        return tuple(merged(sorted(changed)))
 
 
-def chain_mark(chain: Chain) -> ChainMark | None:
-    """The mark of a chain's files as they are now; None when one cannot be looked at."""
+def _stamp(path: Path, now_ns: int) -> str:
+    """A digest of all that tells a touched file; empty for one that was touched within the last two seconds."""
     try:
-        marks = [_file_mark(path) for path in reversed(chain.files)]
-    except OSError:
-        return None
-    return ChainMark(tuple(digest for digest, _ in marks), all(settled for _, settled in marks))
-
-
-def changed_layers(mark: str, present: ChainMark | None) -> int:
-    """How many files stand on top of those that ``mark`` names. Raises ChangesUnknownError."""
-    prefix, *digests = mark.split(" ")
-    if present is None or prefix != _PREFIX or not digests:
-        raise ChangesUnknownError("the files of the disk cannot be compared with those of the last backup")
-    if list(present.digests[: len(digests)]) != digests:
-        raise ChangesUnknownError("the files of the disk are not those of the last backup")
-    return len(present.digests) - len(digests)
-
-
-def layers_on_top(disk: FrozenDisk, layers: int) -> Iterator[Extent]:
-    """What the top ``layers`` files of a disk decide. Raises ChangesUnknownError for a format without layers."""
-    if not layers:
-        return iter(())
-    if not isinstance(disk, LayeredDisk):
-        raise ChangesUnknownError("checkpoints of this format cannot be told apart")
-    return disk.written_extents(layers)
-
-
-def _file_mark(path: Path) -> tuple[str, bool]:
-    status = path.stat()
-    stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    age_ns = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)
-    return blake3(repr(stamp).encode()).hexdigest(length=_DIGEST_BYTES), age_ns > _SETTLED_NS
+        status = path.stat()
+    except OSError as error:
+        raise EnvironmentTroubleError(
+            f"The disk image cannot be looked at: {error.strerror}.",
+            where=str(path),
+            next_step="Check that the folder is mounted and readable.",
+        ) from error
+    if max(status.st_ctime_ns, status.st_mtime_ns) > now_ns - _SETTLED_NS:
+        return ""
+    told = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()

@@ -8,15 +8,17 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from adapters.exports.chains import ParentOf
-from adapters.exports.change_marks import chain_mark
+from adapters.exports.chains import Chain, ParentOf
+from adapters.exports.change_marks import FileMarks, LayerExtents
+from adapters.exports.changes_file import ToldChanges, changes_file_of
 from adapters.exports.folders import FoundFolder, find_folders
 from adapters.exports.inspection import ExportedMachine, Inspector, printable
 from adapters.exports.stillness import FileStamps, WatchedDisk
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.model.machines import ConfigurationFile, Machine
 from domain.model.protection import Consistency, SnapshotMethod, SnapshotPlan
-from domain.ports.disks import DiskOpener, SourceDisk
+from domain.ports.changes import ChangeTracking
+from domain.ports.disks import DiskOpener, FrozenDisk
 from domain.ports.source import FrozenMachine
 
 _CONFIGURATION_BYTES_MAX = 64 << 20
@@ -33,19 +35,24 @@ class FrozenExport:
     machine: Machine
     consistency_reached: Consistency
     remarks: tuple[str, ...]
-    disks: Sequence[SourceDisk]
+    disks: Sequence[FrozenDisk]
+    change_tracking: Sequence[ChangeTracking | None]
     configuration_files: Sequence[ConfigurationFile]
 
 
 class ExportedMachines:
     """Machines in folders: exports as Hyper-V lays them out, folders with a machine file, and loose disk images.
 
-    ``open_disk`` and ``parent_of`` come from the disk adapter, and must find parents anywhere inside of ``folders``.
+    ``open_disk`` and ``parent_of`` come from the disk adapter, and must find parents anywhere inside of ``folders``;
+    ``layer_extents`` says what one differencing file changes of its parent.
     """
 
-    def __init__(self, folders: Sequence[Path], open_disk: DiskOpener, parent_of: ParentOf) -> None:
+    def __init__(
+        self, folders: Sequence[Path], open_disk: DiskOpener, parent_of: ParentOf, layer_extents: LayerExtents
+    ) -> None:
         self._folders = tuple(folders)
         self._open_disk = open_disk
+        self._layer_extents = layer_extents
         self._inspector = Inspector(open_disk, parent_of)
         self._places: dict[str, Path] = {}
 
@@ -84,19 +91,27 @@ class ExportedMachines:
         stamps = FileStamps(dict.fromkeys(file for chain in exported.chains for file in chain.files))
         configuration, remarks = _read_configuration(exported.found) if exported.found.is_machine else ((), ())
         with ExitStack() as stack:
-            disks = []
+            disks: list[FrozenDisk] = []
+            tracking: list[ChangeTracking] = []
             for chain, shown in zip(exported.chains, exported.machine.disks, strict=True):
                 disk = self._open_disk(chain.leaf)
                 stack.callback(disk.close)
-                disks.append(WatchedDisk(disk, stamps, shown.disk_id, chain_mark(chain)))
+                disks.append(WatchedDisk(disk, stamps, shown.disk_id))
+                tracking.append(self._tracking(chain, disk.size_bytes))
             yield FrozenExport(
                 machine=exported.machine,
                 consistency_reached=Consistency.CRASH,
                 remarks=(_WHY_CRASH, *remarks),
                 disks=tuple(disks),
+                change_tracking=tuple(tracking),
                 configuration_files=configuration,
             )
             stamps.check()
+
+    def _tracking(self, chain: Chain, size_bytes: int) -> ChangeTracking:
+        files = FileMarks(chain.files, self._layer_extents)
+        told = changes_file_of(chain.leaf)
+        return ToldChanges(told, chain.leaf, size_bytes, files) if told.exists() else files
 
     def _find(self, machine: Machine) -> ExportedMachine:
         place = self._places.get(machine.machine_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from adapters.exports.change_marks import ChainMark, changed_layers, layers_on_top
 from domain.errors import DamagedDataError, EnvironmentTroubleError
 from domain.model.extents import Extent
 from domain.ports.disks import FrozenDisk
@@ -35,9 +34,8 @@ class FileStamps:
 class WatchedDisk:
     """A frozen disk that tells a changed file from a broken host when a read fails."""
 
-    def __init__(self, disk: FrozenDisk, stamps: FileStamps, disk_id: str, mark: ChainMark | None = None) -> None:
+    def __init__(self, disk: FrozenDisk, stamps: FileStamps, disk_id: str) -> None:
         self._disk = disk
-        self._mark = mark
         self._stamps = stamps
         self._disk_id = disk_id
 
@@ -77,15 +75,6 @@ class WatchedDisk:
     def allocated_extents(self) -> Iterator[Extent]:
         """The ranges that may hold something."""
         return self._disk.allocated_extents()
-
-    @property
-    def change_mark(self) -> str:
-        """Names the files of the chain as they are; empty when one was written to a moment ago."""
-        return self._mark.text if self._mark else ""
-
-    def changed_since(self, mark: str) -> Iterator[Extent]:
-        """What the checkpoints hold that were added on top of the files that ``mark`` names."""
-        return layers_on_top(self._disk, changed_layers(mark, self._mark))
 
     def close(self) -> None:
         """Close the image."""

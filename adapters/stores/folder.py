@@ -6,6 +6,7 @@ A draft is locked while its writer lives, so that a sweep removes only what a ki
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -58,7 +59,16 @@ class FolderPackStore:
         """Exactly ``length`` bytes of a pack."""
         pack = self._opened(pack_id)
         with _as_trouble(pack.path):
-            data = os.pread(pack.descriptor, length, offset)
+            try:
+                data = os.pread(pack.descriptor, length, offset)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                raise DamagedDataError(
+                    "The disk does not give a pack's bytes back.",
+                    where=str(pack.path),
+                    next_step="The disk may be failing: bring the file back from a copy, and look at the system's log.",
+                ) from error
         if len(data) != length:
             raise DamagedDataError(
                 "A pack is shorter than it was.",
@@ -76,6 +86,13 @@ class FolderPackStore:
                     pack_id = parse_pack_name(path.name)
                     if pack_id is not None and folder.name == pack_id.hex()[:2] and path.is_file():
                         yield pack_id
+
+    def foreign_files(self) -> list[str]:
+        """What is among the packs and has no pack's name in a pack's folder."""
+        with _as_trouble(self._packs):
+            found = [path for path in self._packs.rglob("*") if not path.is_dir()] if self._packs.is_dir() else []
+        ids = ((path, parse_pack_name(path.name)) for path in found)
+        return sorted(str(path) for path, one in ids if one is None or self._path(one) != path)
 
     def delete_pack(self, pack_id: bytes) -> None:
         """Delete a pack durably."""

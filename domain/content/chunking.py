@@ -68,22 +68,34 @@ class Chunker:
         average_gap = (parameters.chunk_bytes_average - parameters.chunk_bytes_min) // GRID_BYTES
         self._threshold = np.uint64(_WORD_MASK // average_gap)
 
-    def cut(self, segment: memoryview, data_ranges: Iterable[Extent], *, whole: bool = True) -> list[Piece]:
+    def cut(self, segment: memoryview, data_ranges: Iterable[Extent]) -> list[Piece]:
         """Cut one segment into pieces that cover it without gaps, in order.
 
         ``segment`` holds the plain bytes; only ``data_ranges`` (ascending, on the grid except at the end of the disk)
         are looked at, and all other bytes count as zero. Zero-fill gaps shorter than ``ZERO_RUN_BLOCKS_MIN`` blocks
         between ranges, because they end up inside chunks.
-
-        Not ``whole``: ``segment`` is a window of a segment that starts where a piece starts. The pieces that end at
-        least ``ZERO_RUN_BLOCKS_MIN`` blocks before its end are those of the segment; the others may be only if the
-        window ends with the segment.
         """
-        block_count = -(-len(segment) // GRID_BYTES)
+        is_zero, may_cut = self._marks(segment, data_ranges, Extent(0, len(segment)))
+        return self._pieces(is_zero, may_cut, Extent(0, len(segment)))
+
+    def cut_window(self, segment: memoryview, data_ranges: Iterable[Extent], window: Extent) -> list[Piece]:
+        """Cut only ``window`` of a segment, as if a stretch or a chunk began where it begins.
+
+        ``window`` and ``data_ranges`` inside of it are on the grid except at the end of the disk. What stands within
+        ``ZERO_RUN_BLOCKS_MIN`` blocks of the window's end may be cut otherwise when more of the segment is known.
+        """
+        is_zero, may_cut = self._marks(segment, data_ranges, window)
+        return self._pieces(is_zero, may_cut, window, whole=window.length == len(segment))
+
+    def _marks(
+        self, segment: memoryview, data_ranges: Iterable[Extent], window: Extent
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """For each block of the window: whether it is all zero, and whether a cut may follow it."""
+        base, block_count = window.offset // GRID_BYTES, -(-window.length // GRID_BYTES)
         is_zero = np.ones(block_count, dtype=bool)
         may_cut = np.zeros(block_count, dtype=bool)
         for extent in data_ranges:
-            first, last = extent.offset // GRID_BYTES, -(-extent.end // GRID_BYTES)
+            first, last = extent.offset // GRID_BYTES - base, -(-extent.end // GRID_BYTES) - base
             sums = _block_sums(segment[extent.offset : extent.end])
             zero = sums == 0
             for index in np.flatnonzero(zero):
@@ -93,7 +105,7 @@ class Chunker:
             is_zero[first:last] = zero
             # A zero block is no place to cut, or it would matter whether a source shows it as data or as a hole.
             may_cut[first:last] = self._is_cut(sums) & ~zero
-        return self._pieces(_runs(is_zero, whole=whole), may_cut, len(segment))
+        return is_zero, may_cut
 
     def _is_cut(self, sums: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         mixed = (sums ^ self._whitening) * self._multiplier
@@ -104,15 +116,20 @@ class Chunker:
         return result
 
     def _pieces(
-        self, runs: list[tuple[int, int, bool]], may_cut: npt.NDArray[np.bool_], segment_bytes: int
+        self,
+        is_zero: npt.NDArray[np.bool_],
+        may_cut: npt.NDArray[np.bool_],
+        window: Extent,
+        *,
+        whole: bool = True,
     ) -> list[Piece]:
         cuts: list[int] = np.flatnonzero(may_cut).tolist()
         pieces: list[Piece] = []
-        for first, last, zero in runs:
+        for first, last, zero in _runs(is_zero, whole=whole):
             if zero:
-                pieces.append(_piece(first, last, segment_bytes, is_zero=True))
+                pieces.append(_piece(first, last, window, is_zero=True))
             else:
-                pieces.extend(_piece(a, b, segment_bytes, is_zero=False) for a, b in self._chunks(first, last, cuts))
+                pieces.extend(_piece(a, b, window, is_zero=False) for a, b in self._chunks(first, last, cuts))
         return pieces
 
     def _chunks(self, first: int, last: int, cuts: list[int]) -> Iterable[tuple[int, int]]:
@@ -141,14 +158,18 @@ def _block_sums(data: memoryview) -> npt.NDArray[np.uint64]:
 
 
 def _runs(is_zero: npt.NDArray[np.bool_], *, whole: bool) -> list[tuple[int, int, bool]]:
-    """Maximal runs (first block, block after the last, zero?), where short zero runs beside data count as data."""
-    shortest = min(ZERO_RUN_BLOCKS_MIN, len(is_zero)) if whole else ZERO_RUN_BLOCKS_MIN
+    """Maximal runs (first block, block after the last, zero?), where short zero runs beside data count as data.
+
+    A ``whole`` segment that is all zero is one zero run, however short.
+    """
     edges = np.flatnonzero(np.diff(is_zero.view(np.int8))) + 1
     starts: list[int] = [0, *edges.tolist()]
     ends: list[int] = [*edges.tolist(), len(is_zero)]
     runs: list[tuple[int, int, bool]] = []
     for first, last in zip(starts, ends, strict=True):
-        zero = bool(is_zero[first]) and last - first >= shortest
+        zero = bool(is_zero[first]) and (
+            last - first >= ZERO_RUN_BLOCKS_MIN or (whole and last - first == len(is_zero))
+        )
         if runs and not zero and not runs[-1][2]:
             runs[-1] = (runs[-1][0], last, False)
         else:
@@ -156,6 +177,6 @@ def _runs(is_zero: npt.NDArray[np.bool_], *, whole: bool) -> list[tuple[int, int
     return runs
 
 
-def _piece(first: int, last: int, segment_bytes: int, *, is_zero: bool) -> Piece:
-    offset = first * GRID_BYTES
-    return Piece(offset, min(last * GRID_BYTES, segment_bytes) - offset, is_zero)
+def _piece(first: int, last: int, window: Extent, *, is_zero: bool) -> Piece:
+    offset = window.offset + first * GRID_BYTES
+    return Piece(offset, min(window.offset + last * GRID_BYTES, window.end) - offset, is_zero)

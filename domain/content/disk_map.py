@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from domain.content.chunking import CHUNK_BYTES_LIMIT, SEGMENT_BYTES_LIMIT
 from domain.content.packs import CHUNK_ID_BYTES
@@ -54,6 +55,17 @@ def encode_leaf(pieces: Sequence[MappedPiece]) -> bytes:
     return _LEAF_HEAD.pack(_LEAF_TAG, 1, 0, len(pieces)) + lengths.tobytes() + ids
 
 
+def decode_any_leaf(data: bytes) -> list[MappedPiece]:
+    """The pieces of a leaf, whatever the length of its segment. Raises DamagedDataError."""
+    if len(data) < _LEAF_HEAD.size:
+        raise _damaged("a leaf is too short")
+    count = _LEAF_HEAD.unpack_from(data)[3]
+    if len(data) < _LEAF_HEAD.size + 4 * count:
+        raise _damaged("a leaf is cut short")
+    words = np.frombuffer(data, "<u4", count, _LEAF_HEAD.size)
+    return decode_leaf(data, int((words & np.uint32(_ZERO_FLAG - 1)).sum(dtype=np.int64)))
+
+
 def decode_leaf(data: bytes, segment_bytes: int) -> list[MappedPiece]:
     """The pieces of a leaf that covers ``segment_bytes``. Raises DamagedDataError."""
     if len(data) < _LEAF_HEAD.size:
@@ -80,6 +92,22 @@ def decode_leaf(data: bytes, segment_bytes: int) -> list[MappedPiece]:
         pieces.append(MappedPiece(length, data[position : position + CHUNK_ID_BYTES]))
         position += CHUNK_ID_BYTES
     return pieces
+
+
+def leaf_chunks(data: bytes, segment_bytes: int) -> tuple[bytes, npt.NDArray[np.int64]]:
+    """The chunks of a leaf in bulk, zero pieces left out: ids end to end, and lengths. Raises DamagedDataError."""
+    if len(data) < _LEAF_HEAD.size:
+        raise _damaged("a leaf is too short")
+    tag, version, _reserved, count = _LEAF_HEAD.unpack_from(data)
+    ids_at = _LEAF_HEAD.size + 4 * count
+    if tag != _LEAF_TAG or version != 1 or len(data) < ids_at:
+        raise _damaged("a node is no leaf")
+    words = np.frombuffer(data, "<u4", count, _LEAF_HEAD.size)
+    lengths = (words & np.uint32(_ZERO_FLAG - 1)).astype(np.int64)
+    of_chunks = lengths[words < np.uint32(_ZERO_FLAG)]
+    if int(lengths.sum()) != segment_bytes or len(data) != ids_at + CHUNK_ID_BYTES * len(of_chunks):
+        raise _damaged("a leaf does not cover its segment")
+    return data[ids_at:], of_chunks
 
 
 def encode_root(root: MapRoot) -> bytes:
@@ -130,7 +158,7 @@ def build_map(
     while len(level_ids) > 1:
         height += 1
         groups = (level_ids[i : i + FAN_OUT] for i in range(0, len(level_ids), FAN_OUT))
-        level_ids = [encode_inner(group, height, store_node) for group in groups]
+        level_ids = [store_inner(group, height, store_node) for group in groups]
     root = MapRoot(disk_bytes=disk_bytes, segment_bytes=segment_bytes, height=height, top_id=level_ids[0])
     return store_node(encode_root(root))
 
@@ -143,8 +171,32 @@ def walk_leaves(root: MapRoot, load_node: Callable[[bytes], bytes]) -> Iterator[
     yield from _walk(root.top_id, root.height, segment_count(root.disk_bytes, root.segment_bytes), load_node)
 
 
-def encode_inner(group: Sequence[bytes], level: int, store_node: Callable[[bytes], bytes]) -> bytes:
-    """Store the inner node over ``group`` and return its id, ``ZERO_ID`` when all of it is zero."""
+def walk_chosen_leaves(
+    root: MapRoot, load_node: Callable[[bytes], bytes], choose: Callable[[Sequence[bytes]], Sequence[bool]]
+) -> Iterator[tuple[bytes, int]]:
+    """The leaves below chosen nodes, each with the length of its segment; parts that are zero are passed over.
+
+    ``choose`` is asked about the children of a node, all at once, before they are loaded: whether to go on below each.
+    Memory: one path of the tree.
+    """
+    leaves = segment_count(root.disk_bytes, root.segment_bytes)
+    waiting = [(root.top_id, root.height, 0)] if root.top_id != ZERO_ID and choose([root.top_id])[0] else []
+    while waiting:
+        node_id, level, first = waiting.pop()
+        if level == 0:
+            yield node_id, min(root.segment_bytes, root.disk_bytes - first * root.segment_bytes)
+            continue
+        below = FAN_OUT ** (level - 1)
+        children = decode_inner(load_node(node_id), level)
+        if len(children) != len(range(first, min(leaves, first + FAN_OUT * below), below)):
+            raise _damaged("an inner node has the wrong number of children")
+        used = [(child, first + number * below) for number, child in enumerate(children) if child != ZERO_ID]
+        chosen = choose([child for child, _ in used])
+        waiting += [(child, level - 1, start) for (child, start), yes in zip(used, chosen, strict=True) if yes][::-1]
+
+
+def store_inner(group: Sequence[bytes], level: int, store_node: Callable[[bytes], bytes]) -> bytes:
+    """Store the inner node over up to 256 children and return its id; nothing is stored over an all-zero part."""
     if all(child == ZERO_ID for child in group):
         return ZERO_ID
     return store_node(_INNER_HEAD.pack(_INNER_TAG, 1, level, 0, len(group)) + b"".join(group))
@@ -164,7 +216,7 @@ def _walk(node_id: bytes, level: int, leaves: int, load_node: Callable[[bytes], 
 
 
 def decode_inner(data: bytes, level: int) -> list[bytes]:
-    """The children of an inner node of ``level``. Raises DamagedDataError."""
+    """The ids of an inner node's children. Raises DamagedDataError when it is no inner node of ``level``."""
     if len(data) < _INNER_HEAD.size:
         raise _damaged("an inner node is too short")
     tag, version, found, _reserved, count = _INNER_HEAD.unpack_from(data)

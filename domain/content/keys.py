@@ -49,6 +49,18 @@ class RepositoryKeys:
         """The AES-256-GCM key of the pack whose header carries ``salt`` (16 bytes)."""
         return AESGCM(_derived(self.master, salt, b"atesta pack 1", KEY_BYTES))
 
+    def log_cipher(self, salt: bytes) -> AESGCM:
+        """The AES-256-GCM key of the shipped log object whose header carries ``salt`` (16 bytes)."""
+        return AESGCM(_derived(self.master, salt, b"atesta shipped log 1", KEY_BYTES))
+
+    def history_key(self) -> bytes:
+        """The key under which the rows of the event store are chained in shipped log objects."""
+        return _derived(self.master, b"", b"atesta history 1", KEY_BYTES)
+
+    def manifest_key(self) -> bytes:
+        """The key that tells a point manifest from a file that looks like one."""
+        return _derived(self.master, b"", b"atesta point manifest 1", KEY_BYTES)
+
     def chunk_id(self, plain: memoryview | bytes) -> bytes:
         """The 32-byte id of a data chunk: keyed BLAKE3-256 of its plain bytes."""
         return blake3(plain, key=self.chunk_id_key).digest()

@@ -271,6 +271,14 @@ def decode_header(data: bytes, repository_id: bytes) -> PackHeader:
     return header
 
 
+def header_as_written(data: bytes, kind: int, repository_id: bytes) -> PackHeader:
+    """The header of a pack of which only the salt is believed, the rest is known. Raises DamagedDataError."""
+    if len(data) != HEADER_BYTES:
+        raise _damaged("it is too short")
+    salt = _HEADER.unpack(data)[4]
+    return PackHeader(kind=PackKind(kind), salt=salt, repository_id=repository_id)
+
+
 def footer_bytes(trailer: bytes, pack_bytes: int) -> int:
     """The sealed footer's length, from a pack's last 16 bytes. Raises DamagedDataError."""
     if len(trailer) != TRAILER_BYTES:

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from uuid import UUID
-
 from domain.events.recorded import RecordedEvent, named
+from domain.model.retention import PointDecision
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PointDecision:
-    """What a policy decided about one restore point; ``reasons`` is never empty."""
-
-    point_id: UUID
-    keep: bool
-    reasons: tuple[str, ...]
+__all__ = ["PointDecision", "RetentionApplied"]
 
 
 @named("retention-applied:1")

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from domain.errors import DamagedDataError
-from domain.events import backup, machine, prune, recovery, repository, restore_point, retention, scrub, verification
+from domain.events import (
+    backup,
+    machine,
+    prune,
+    recovery,
+    repository,
+    restore_point,
+    retention,
+    running,
+    scrub,
+    verification,
+)
 from domain.events.recorded import RecordedEvent
 
 NEW = "new"
@@ -102,6 +113,14 @@ SCRUB_RUN: Transitions = MappingProxyType(
     }
 )
 
+DUE_RUN: Transitions = MappingProxyType(
+    {
+        (NEW, running.DueRunStarted): "running",
+        ("running", running.DueJobEnded): "running",
+        ("running", running.DueRunEnded): "ended",
+    }
+)
+
 RECOVERY: Transitions = MappingProxyType(
     {
         (NEW, recovery.PackAdopted): "adopting",
@@ -154,6 +173,6 @@ def folded(transitions: Transitions, events: Iterable[RecordedEvent]) -> StreamS
             raise DamagedDataError(
                 f"The history of a stream contradicts itself: {error}.",
                 where=f"stream {event.originator_id}",
-                next_step="Bring the event store back from a copy.",
+                next_step="Move the state folder aside and run `atesta recover`.",
             ) from error
     return state

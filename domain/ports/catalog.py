@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from domain.events.restore_point import StoredDisk, StoredFile
+from domain.model.activity import Activity, ActivityKind, ActivityState
+from domain.model.due import LastRuns, Subject
 from domain.model.machines import Machine
 from domain.model.protection import Consistency
 from domain.model.verdicts import Grade, VerdictWord
@@ -25,7 +27,11 @@ class DiskMethod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePoint:
-    """A committed restore point. ``sequence`` orders points by commit, whatever clocks said."""
+    """A committed restore point. ``sequence`` orders points by commit, whatever clocks said.
+
+    ``held`` is the reason of a hold, empty without one. An expired point has ``expired_at`` and ``expired_reason``; it
+    can no longer be restored.
+    """
 
     point_id: UUID
     short_id: str
@@ -46,8 +52,16 @@ class RestorePoint:
     seconds: float
     word: VerdictWord | None
     grade: Grade | None
+    held: str = ""
+    expired_at: datetime | None = None
+    expired_reason: str = ""
     parent_id: UUID | None = None
     disk_methods: tuple[DiskMethod, ...] = ()
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether retention or a person ended it."""
+        return self.expired_at is not None
 
     @property
     def size_bytes(self) -> int:
@@ -57,7 +71,10 @@ class RestorePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRun:
-    """A backup run: ``state`` is ``running``, ``completed`` or ``failed``."""
+    """A backup run: ``state`` is ``running``, ``completed`` or ``failed``.
+
+    ``kind`` and ``cause`` are those that it ended with: a promotion changes them.
+    """
 
     backup_id: UUID
     machine_id: str
@@ -73,7 +90,7 @@ class BackupRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryFigures:
-    """Sums over the repository, in bytes and counts."""
+    """Sums over the repository, in bytes and counts. Points are those that can be restored."""
 
     machines: int
     points: int
@@ -97,11 +114,32 @@ class Catalog(Protocol):
     def machine(self, machine_id: str) -> Machine | None:
         """One machine."""
 
-    def points(self, machine_id: str | None = None) -> Sequence[RestorePoint]:
-        """The committed restore points, oldest first."""
+    def points(self, machine_id: str | None = None, *, with_expired: bool = False) -> Sequence[RestorePoint]:
+        """The restore points that can be restored, oldest first; ``with_expired`` also lists those that expired."""
 
     def runs(self, *, state: str | None = None, limit: int = 50) -> Sequence[BackupRun]:
         """The latest backup runs, newest first."""
 
     def figures(self) -> RepositoryFigures:
         """The sums."""
+
+    def activities(
+        self,
+        *,
+        kind: ActivityKind | None = None,
+        state: ActivityState | None = None,
+        machine_id: str | None = None,
+        since: datetime | None = None,
+        failed_only: bool = False,
+        limit: int = 50,
+    ) -> Sequence[Activity]:
+        """The latest activities, newest first, by the order in which they were recorded.
+
+        ``failed_only`` leaves those that failed, and verifications that did not see the point boot.
+        """
+
+    def latest_completed(self, kind: ActivityKind) -> Mapping[str, Activity]:
+        """The latest completed activity of this kind for each machine id."""
+
+    def last_runs(self) -> Mapping[Subject, LastRuns]:
+        """When each kind of work was done last, and failed since; backups machine by machine."""

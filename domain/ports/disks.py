@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 from domain.model.extents import Extent
 
@@ -53,28 +53,6 @@ class FrozenDisk(ByteSource, Protocol):
 
     def allocated_extents(self) -> Iterator[Extent]:
         """The ranges that may hold something, ascending, merged; all other bytes read as zero."""
-
-
-class SourceDisk(FrozenDisk, Protocol):
-    """A frozen disk of a machine source, which may know what changed since an earlier frozen state."""
-
-    @property
-    def change_mark(self) -> str:
-        """Names this frozen state to the source, in at most 4,096 characters; empty when it cannot be named."""
-
-    def changed_since(self, mark: str) -> Iterator[Extent]:
-        """Every range that may differ from the state that ``mark`` named, ascending and merged.
-
-        Raises ChangesUnknownError when the source cannot tell, also while the ranges are taken.
-        """
-
-
-@runtime_checkable
-class LayeredDisk(Protocol):
-    """A disk that is a chain of files, each of which decides some ranges."""
-
-    def written_extents(self, layers: int) -> Iterator[Extent]:
-        """The ranges that the top ``layers`` files decide, ascending and merged: what they hold, zeros included."""
 
 
 class DiskOpener(Protocol):

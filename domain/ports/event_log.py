@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from domain.content.shipped_log import StoredRow
 from domain.events.recorded import RecordedEvent
 
 
@@ -36,3 +37,32 @@ class EventLog(Protocol):
 
     def last_number(self) -> int:
         """The number of the last event, 0 when there is none."""
+
+
+class StoredRows(Protocol):
+    """The rows of the event store as they stand there, for shipping."""
+
+    def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:
+        """The rows after ``number``, in order, in portions of bounded size.
+
+        Raises DamagedDataError for a row that is not what was written.
+        """
+
+    def last_number(self) -> int:
+        """The number of the last event, 0 when there is none."""
+
+
+class EventStoreDraft(Protocol):
+    """An event store in the making: rows come in under the numbers that they had."""
+
+    def add(self, rows: Sequence[StoredRow]) -> None:
+        """Add rows whose numbers are above those of all that are there.
+
+        Raises DamagedDataError when a place in a stream is taken, EnvironmentTroubleError when the disk is full.
+        """
+
+    def rows_between(self, first: int, last: int) -> Sequence[StoredRow]:
+        """The rows in ``first..last``."""
+
+    def stream_end(self, stream: bytes) -> int:
+        """The number of the last event of the stream with this id of 16 bytes, 0 when there is none."""

@@ -17,6 +17,7 @@ class LabDisk:
     image: Path
     size_bytes: int
     place: DiskPlace
+    sector_size_bytes: int = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

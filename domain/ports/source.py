@@ -8,7 +8,8 @@ from typing import Protocol
 
 from domain.model.machines import ConfigurationFile, Machine
 from domain.model.protection import Consistency, SnapshotPlan
-from domain.ports.disks import SourceDisk
+from domain.ports.changes import ChangeTracking
+from domain.ports.disks import FrozenDisk
 
 
 class FrozenMachine(Protocol):
@@ -27,8 +28,12 @@ class FrozenMachine(Protocol):
         """What a person should know of the freezing: conditions that failed, fallbacks taken."""
 
     @property
-    def disks(self) -> Sequence[SourceDisk]:
+    def disks(self) -> Sequence[FrozenDisk]:
         """The frozen disks, in the order of ``machine.disks``. Closed when the context ends."""
+
+    @property
+    def change_tracking(self) -> Sequence[ChangeTracking | None]:
+        """What is known of each disk's changes, in the order of ``disks``; None where nothing is."""
 
     @property
     def configuration_files(self) -> Sequence[ConfigurationFile]:

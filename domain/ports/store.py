@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from domain.content.shipped_log import LogObjectId
+
 
 class PackDraft(Protocol):
     """A pack that is being written; it does not exist for readers until it is committed."""
@@ -61,3 +63,29 @@ class PackStore(Protocol):
 
     def sweep(self) -> int:
         """Remove drafts that killed runs left behind, and return how many; drafts in use by live runs stay."""
+
+
+class LogStore(Protocol):
+    """The history as it was shipped, beside the packs: objects that are written once and never changed."""
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for messages."""
+
+    def write_log_object(self, name: LogObjectId, content: bytes) -> None:
+        """Write an object durably and atomically; one of that name that exists is left as it is.
+
+        Raises ValueError for a name that cannot be, EnvironmentTroubleError when the store cannot be written.
+        """
+
+    def log_objects(self, first_min: int = 1) -> Iterator[LogObjectId]:
+        """The names of the objects that begin at event ``first_min`` or later, in no order.
+
+        Names that are no such names are passed over.
+        """
+
+    def read_log_object(self, name: LogObjectId) -> bytes:
+        """An object's bytes, never more than a few more than an object may have.
+
+        Raises DamagedDataError when it is not there or absurdly large, EnvironmentTroubleError.
+        """

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypedDict
+
 from domain.errors import DamagedDataError
 from domain.events.backup import ChunksWritten
+from domain.events.recovery import PackAdopted
 from domain.ports.chunk_index import ChunkIndex
 from domain.workflows.chunk_reading import load_layout
 from domain.workflows.event_stream import EventStream
 from domain.workflows.vault import Vault
+
+
+class PackFacts(TypedDict):
+    """What an event says about a pack."""
+
+    pack_id: bytes
+    pack_bytes: int
+    pack_kind: int
+    chunk_count: int
+    table: bytes
 
 
 def adopt_orphan_packs(vault: Vault, index: ChunkIndex, stream: EventStream) -> int:
@@ -16,6 +30,25 @@ def adopt_orphan_packs(vault: Vault, index: ChunkIndex, stream: EventStream) -> 
     A pack of a run that is going on may be among them; recording it twice does no harm. A damaged one stays as it is.
     """
     adopted = 0
+    for facts in orphan_packs(vault, index):
+        with stream.turn() as place:
+            stream.append(ChunksWritten(**place, **facts, adopted=True))
+        adopted += 1
+    return adopted
+
+
+def adopt_without_a_run(vault: Vault, index: ChunkIndex, stream: EventStream) -> int:
+    """Record the packs that the index does not know in a stream of their own; returns how many."""
+    adopted = 0
+    for facts in orphan_packs(vault, index):
+        with stream.turn() as place:
+            stream.append(PackAdopted(**place, **facts))
+        adopted += 1
+    return adopted
+
+
+def orphan_packs(vault: Vault, index: ChunkIndex) -> Iterator[PackFacts]:
+    """The packs of the store that the index does not know and that can be opened."""
     for pack_id in vault.store.pack_ids():
         if index.has_pack(pack_id):
             continue
@@ -23,17 +56,10 @@ def adopt_orphan_packs(vault: Vault, index: ChunkIndex, stream: EventStream) -> 
             layout = load_layout(vault, pack_id)
         except DamagedDataError:
             continue
-        with stream.turn() as place:
-            stream.append(
-                ChunksWritten(
-                    **place,
-                    pack_id=pack_id,
-                    pack_bytes=vault.store.pack_bytes(pack_id),
-                    pack_kind=layout.header.kind,
-                    chunk_count=layout.table.chunk_count,
-                    table=layout.table.encoded(),
-                    adopted=True,
-                )
-            )
-        adopted += 1
-    return adopted
+        yield PackFacts(
+            pack_id=pack_id,
+            pack_bytes=vault.store.pack_bytes(pack_id),
+            pack_kind=layout.header.kind,
+            chunk_count=layout.table.chunk_count,
+            table=layout.table.encoded(),
+        )

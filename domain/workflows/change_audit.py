@@ -1,97 +1,98 @@
-"""Is the source honest about changes? Ranges that it says did not change are read and compared with the parent."""
+"""Is change tracking honest? Pieces outside the reported changes are read and compared with the parent."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from itertools import accumulate
 
+from domain.content.chunking import GRID_BYTES
 from domain.content.disk_map import ZERO_ID, MappedPiece
-from domain.content.keys import RepositoryKeys
-from domain.content.map_merge import leaves_at
-from domain.events.restore_point import StoredDisk
-from domain.model.extents import Extent, clipped, subtracted, total_bytes
-from domain.ports.disks import FrozenDisk
-from domain.workflows.parent_reading import ParentReader
+from domain.content.map_merge import leaf_ids_at
+from domain.model.extents import Extent, aligned, merged, subtracted
+from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.disk_planning import DiskPlan
+from domain.workflows.vault import Vault
 
-SAMPLE_BYTES = 64 << 10
+_TRIES_A_SAMPLE = 8
+_ZERO_SAMPLE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditedChanges:
-    """What was looked at, and the ranges that are not what the parent holds."""
+class AuditFinding:
+    """What one disk's audit looked at; ``mismatches`` are ranges that changed and were not reported."""
 
-    sampled: tuple[Extent, ...]
+    sampled_bytes: int
+    sampled_extents: int
     mismatches: tuple[Extent, ...]
 
 
-def audit_changes(
-    disk: FrozenDisk,
-    parent: StoredDisk,
-    touched: Sequence[Extent],
-    *,
-    keys: RepositoryKeys,
-    reader: ParentReader,
-    seed: UUID,
-    samples: int,
-) -> AuditedChanges:
-    """Compare up to ``samples`` of the parent's pieces outside of ``touched`` (ascending, merged) with the disk.
+def audit_changes(plan: DiskPlan, vault: Vault, reader: ChunkReader, samples: int, seed: int) -> AuditFinding:
+    """Look at up to ``samples`` pieces of the parent outside ``plan.touched``, half of them where the disk holds data.
 
-    The places are drawn from the allocated ranges; the same ``seed`` draws the same ones. Raises DamagedDataError.
+    ``seed`` chooses them; the same one chooses the same ones.
+
+    Raises what the disk raises, and DamagedDataError when the parent's map cannot be read.
     """
-    sampled: list[Extent] = []
+    assert plan.parent is not None
+    root = reader.read_root(plan.parent.root)
+    sampled = count = 0
     mismatches: list[Extent] = []
-    places = _places(list(subtracted(disk.allocated_extents(), touched)), seed, samples)
-    for place, piece in _parent_pieces(parent, places, reader):
-        if place in sampled or any(True for _ in clipped(touched, place)):
-            continue
-        sampled.append(place)
+    for place, piece in _pieces(plan, root.segment_bytes, reader, samples, seed):
         data = bytearray(place.length)
-        disk.read_into(place.offset, memoryview(data))
-        equal = not any(data) if piece.chunk_id == ZERO_ID else keys.chunk_id(bytes(data)) == piece.chunk_id
-        if not equal:
+        plan.disk.read_into(place.offset, memoryview(data))
+        sampled += place.length
+        count += 1
+        same = not any(data) if piece == ZERO_ID else vault.keys.chunk_id(memoryview(data)) == piece
+        if not same:
             mismatches.append(place)
-    return AuditedChanges(sampled=tuple(sampled), mismatches=tuple(mismatches))
+    return AuditFinding(sampled_bytes=sampled, sampled_extents=count, mismatches=tuple(merged(sorted(mismatches))))
 
 
-def _places(unchanged: Sequence[Extent], seed: UUID, samples: int) -> list[int]:
-    """Ascending offsets inside of ``unchanged``, each byte as likely as any other."""
-    total = total_bytes(unchanged)
-    if not total:
-        return []
-    draw = random.Random(seed.bytes)
-    positions = sorted({draw.randrange(total) for _ in range(samples)})
-    places = []
-    passed = 0
-    extents = iter(unchanged)
-    current = next(extents)
-    for position in positions:
-        while position >= passed + current.length:
-            passed += current.length
-            current = next(extents)
-        places.append(current.offset + position - passed)
-    return places
-
-
-def _parent_pieces(
-    parent: StoredDisk, places: Iterable[int], reader: ParentReader
-) -> Iterator[tuple[Extent, MappedPiece]]:
-    """For each place the range to read and what the parent holds there; of long zero pieces a part."""
-    root = reader.read_root(parent.root)
-    for offset in places:
-        number = offset // root.segment_bytes
-        base = number * root.segment_bytes
-        length = min(root.segment_bytes, root.disk_bytes - base)
-        ((_, leaf_id),) = leaves_at(root, [number], reader.read_node)
+def _pieces(
+    plan: DiskPlan, segment_bytes: int, reader: ChunkReader, samples: int, seed: int
+) -> Iterator[tuple[Extent, bytes]]:
+    """Chosen pieces: where, and the chunk that the parent has there."""
+    assert plan.parent is not None
+    root = reader.read_root(plan.parent.root)
+    # A piece is only comparable when nothing of it was reported or is left out.
+    off_limits = list(merged(sorted((*plan.touched, *plan.excluded, *plan.parent.excluded))))
+    held = list(subtracted(aligned(plan.disk.allocated_extents(), GRID_BYTES, plan.disk.size_bytes), off_limits))
+    rng = random.Random(seed)
+    seen: set[int] = set()
+    for _ in range(samples * _TRIES_A_SAMPLE):
+        if len(seen) >= samples:
+            return
+        offset = _somewhere_in(held, rng) if held and rng.random() < 0.5 else rng.randrange(plan.disk.size_bytes)
+        number = offset // segment_bytes
+        ((_, leaf_id),) = leaf_ids_at(root, [number], reader.read_node)
+        length = min(segment_bytes, root.disk_bytes - number * segment_bytes)
         pieces = [MappedPiece(length, ZERO_ID)] if leaf_id == ZERO_ID else reader.read_leaf(leaf_id, length)
-        start = base
-        for piece in pieces:
-            if start + piece.length > offset:
-                if piece.chunk_id == ZERO_ID:
-                    at = offset - (offset - start) % SAMPLE_BYTES
-                    yield Extent(at, min(SAMPLE_BYTES, start + piece.length - at)), piece
-                else:
-                    yield Extent(start, piece.length), piece
-                break
-            start += piece.length
+        place, chunk_id = _piece_at(pieces, number * segment_bytes, offset)
+        if place.offset not in seen and not any(
+            limit.offset < place.end and place.offset < limit.end for limit in off_limits
+        ):
+            seen.add(place.offset)
+            yield place, chunk_id
+
+
+def _somewhere_in(extents: Sequence[Extent], rng: random.Random) -> int:
+    ends = list(accumulate(extent.length for extent in extents))
+    at = rng.randrange(ends[-1])
+    index = bisect_right(ends, at)
+    return extents[index].end - (ends[index] - at)
+
+
+def _piece_at(pieces: Sequence[MappedPiece], base: int, offset: int) -> tuple[Extent, bytes]:
+    start = base
+    for piece in pieces:
+        if offset < start + piece.length:
+            break
+        start += piece.length
+    if piece.chunk_id == ZERO_ID:
+        # A long zero piece is not read as a whole.
+        first = max(start, offset - offset % GRID_BYTES)
+        return Extent(first, min(_ZERO_SAMPLE_BYTES, start + piece.length - first)), ZERO_ID
+    return Extent(start, piece.length), piece.chunk_id

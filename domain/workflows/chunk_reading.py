@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from domain.content.disk_map import ZERO_ID, MappedPiece, MapRoot, decode_leaf, decode_root, walk_leaves
 from domain.content.packs import (
@@ -13,10 +14,12 @@ from domain.content.packs import (
     PackLayout,
     decode_header,
     footer_bytes,
+    header_as_written,
     open_footer,
 )
 from domain.errors import DamagedDataError
-from domain.ports.chunk_index import ChunkIndex, ChunkPlace
+from domain.ports.chunk_index import ChunkIndex, ChunkPlace, RecordedPack
+from domain.ports.store import PackStore
 from domain.workflows.vault import Vault
 
 _READ_BYTES_MAX = 4 << 20
@@ -24,6 +27,8 @@ _GAP_BYTES_MAX = 64 << 10
 _LAYOUTS_MAX = 512
 _LAYOUT_CHUNKS_MAX = 1 << 20
 _NODE_FRAMES_MAX = 8
+_MOVES_MAX = 4
+ResultT = TypeVar("ResultT")
 
 
 def load_layout(vault: Vault, pack_id: bytes) -> PackLayout:
@@ -41,8 +46,47 @@ def load_layout(vault: Vault, pack_id: bytes) -> PackLayout:
         raise DamagedDataError(error.what, where=f"pack {pack_id.hex()}", next_step=error.next_step) from error
 
 
+def recorded_layout(vault: Vault, pack_id: bytes, recorded: RecordedPack) -> PackLayout:
+    """A pack's layout by its event, for one whose own header, footer or trailer is damaged: only its salt is needed.
+
+    Raises DamagedDataError when the pack is missing or has lost its header.
+    """
+    header = vault.store.read_pack(pack_id, 0, HEADER_BYTES)
+    return PackLayout(vault.keys, header_as_written(header, recorded.kind, vault.repository_id), recorded.table)
+
+
+def readable_layout(vault: Vault, index: ChunkIndex, pack_id: bytes) -> PackLayout:
+    """A pack's layout, from its own footer or else from the event that named it. Raises DamagedDataError."""
+    try:
+        return load_layout(vault, pack_id)
+    except DamagedDataError:
+        recorded = index.recorded(pack_id)
+        if recorded is None:
+            raise
+        try:
+            return recorded_layout(vault, pack_id, recorded)
+        except DamagedDataError as error:
+            raise DamagedDataError(error.what, where=f"pack {pack_id.hex()}", next_step=error.next_step) from error
+
+
+def sealed_frames(
+    store: PackStore, pack_id: bytes, layout: PackLayout, frames: Sequence[int]
+) -> Iterator[tuple[int, memoryview]]:
+    """Read ascending frames of one pack, neighbouring ones in one piece of at most 4 MiB."""
+    for group in _neighbours(layout, frames):
+        start = layout.frame_place(group[0])[0]
+        last, length = layout.frame_place(group[-1])
+        data = memoryview(store.read_pack(pack_id, start, last + length - start))
+        for frame in group:
+            offset, sealed_bytes = layout.frame_place(frame)
+            yield frame, data[offset - start : offset - start + sealed_bytes]
+
+
 class ChunkReader:
-    """Reads verified plain bytes; safe from several threads."""
+    """Reads verified plain bytes; safe from several threads.
+
+    A pack may go away under a reader, because its chunks were moved to another one: then they are looked up again.
+    """
 
     def __init__(self, vault: Vault, index: ChunkIndex) -> None:
         self._vault = vault
@@ -65,7 +109,9 @@ class ChunkReader:
 
     def read_node(self, node_id: bytes) -> bytes:
         """A map node's or configuration file part's verified bytes. Raises DamagedDataError."""
-        place = self._places([node_id])[node_id]
+        return self._following([node_id], lambda places: self._read_node_at(node_id, places[node_id]))
+
+    def _read_node_at(self, node_id: bytes, place: ChunkPlace) -> bytes:
         layout = self._layout(place.pack_id)
         frame = layout.frame_of(place.ordinal)
         key = (place.pack_id, frame)
@@ -97,13 +143,23 @@ class ChunkReader:
                 wanted[piece.chunk_id].append(offset)
             offset += piece.length
         lengths = {piece.chunk_id: piece.length for piece in pieces}
+        self._following(list(wanted), lambda places: self._read_chunks_at(places, wanted, lengths, segment))
+        return sum(len(offsets) for offsets in wanted.values())
+
+    def _read_chunks_at(
+        self,
+        places: Mapping[bytes, ChunkPlace],
+        wanted: Mapping[bytes, Sequence[int]],
+        lengths: Mapping[bytes, int],
+        segment: memoryview,
+    ) -> None:
         frames: dict[bytes, dict[int, list[tuple[int, bytes]]]] = defaultdict(lambda: defaultdict(list))
-        for chunk_id, place in self._places(list(wanted)).items():
+        for chunk_id, place in places.items():
             layout = self._layout(place.pack_id)
             frames[place.pack_id][layout.frame_of(place.ordinal)].append((place.ordinal, chunk_id))
         for pack_id, in_pack in frames.items():
             layout = self._layout(pack_id)
-            for frame, sealed in self._sealed_frames(pack_id, layout, sorted(in_pack)):
+            for frame, sealed in sealed_frames(self._vault.store, pack_id, layout, sorted(in_pack)):
                 plain = memoryview(self._open(pack_id, layout, frame, sealed))
                 for ordinal, chunk_id in in_pack[frame]:
                     start, end = layout.chunk_span(ordinal)
@@ -112,19 +168,28 @@ class ChunkReader:
                         raise _not_what_was_written(pack_id)
                     for target in wanted[chunk_id]:
                         segment[target : target + len(data)] = data
-        return sum(len(offsets) for offsets in wanted.values())
 
-    def _sealed_frames(
-        self, pack_id: bytes, layout: PackLayout, frames: Sequence[int]
-    ) -> Iterator[tuple[int, memoryview]]:
-        """Read frames of one pack, neighbouring ones in one piece."""
-        for group in _neighbours(layout, frames):
-            start = layout.frame_place(group[0])[0]
-            last, length = layout.frame_place(group[-1])
-            data = memoryview(self._vault.store.read_pack(pack_id, start, last + length - start))
-            for frame in group:
-                offset, sealed_bytes = layout.frame_place(frame)
-                yield frame, data[offset - start : offset - start + sealed_bytes]
+    def _following(self, chunk_ids: Sequence[bytes], read: Callable[[dict[bytes, ChunkPlace]], ResultT]) -> ResultT:
+        """Read chunks where they are, and again where they are now when that fails and they have moved meanwhile."""
+        places = self._places(chunk_ids)
+        for _move in range(_MOVES_MAX):
+            try:
+                return read(places)
+            except DamagedDataError:
+                self._index.catch_up()
+                now = self._places(chunk_ids)
+                if now == places:
+                    raise
+                self._forget({place.pack_id for place in places.values()})
+                places = now
+        return read(places)
+
+    def _forget(self, pack_ids: set[bytes]) -> None:
+        with self._lock:
+            for pack_id in pack_ids:
+                self._layouts.pop(pack_id, None)
+            for key in [key for key in self._node_frames if key[0] in pack_ids]:
+                del self._node_frames[key]
 
     def _places(self, chunk_ids: Sequence[bytes]) -> dict[bytes, ChunkPlace]:
         places = self._index.locate(chunk_ids)
@@ -143,7 +208,7 @@ class ChunkReader:
             if layout is not None:
                 self._layouts.move_to_end(pack_id)
                 return layout
-        layout = load_layout(self._vault, pack_id)
+        layout = readable_layout(self._vault, self._index, pack_id)
         with self._lock:
             self._layouts[pack_id] = layout
             chunks = sum(one.table.chunk_count for one in self._layouts.values())

@@ -5,26 +5,29 @@ Memory is bounded by one segment buffer and one frame a worker, whatever the siz
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import tee
 from typing import Self, TypeVar
 
-from domain.content.disk_map import ZERO_ID, MapRoot, build_map, segment_count
-from domain.content.map_merge import merge_map
+from domain.content.disk_map import ZERO_ID, MappedPiece, MapRoot, build_map, segment_count
+from domain.content.map_merge import leaf_ids_at, merge_map
 from domain.model.extents import Extent
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.disks import FrozenDisk
 from domain.ports.progress import Progress
+from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.pack_writing import WrittenPack
-from domain.workflows.parent_reading import ParentReader
+from domain.workflows.point_manifest import PointManifest, encode_manifest
 from domain.workflows.segment_tasks import SegmentTask, segment_tasks
-from domain.workflows.segment_update import DiskUpdate, UpdateTask, update_segment, update_tasks
+from domain.workflows.segment_update import SegmentUpdate, SegmentUpdater, segment_updates
 from domain.workflows.segment_worker import IngestFigures, SegmentWorker, SharedRun
 from domain.workflows.vault import Vault
 
 _FILE_CHUNK_BYTES = 1 << 20
-TaskT = TypeVar("TaskT", SegmentTask, UpdateTask)
+WorkT = TypeVar("WorkT")
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class Ingest:
         self._run = SharedRun(vault, index, on_pack, progress)
         self._workers = [SegmentWorker(self._run) for _ in range(workers)]
         self._idle = list(self._workers)
+        self._updaters: dict[int, SegmentUpdater] = {}
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ingest")
 
     def __enter__(self) -> Self:
@@ -76,8 +80,11 @@ class Ingest:
         leaf_ids = [ZERO_ID] * segment_count(disk.size_bytes, segment_bytes)
         before = (self.figures.chunks_new, self.figures.chunks_duplicate)
         with_data = 0
-        tasks = segment_tasks(disk, excluded, segment_bytes)
-        for number, leaf_id in self._leaves(tasks, lambda worker, task: worker.take_segment(disk, task)):
+
+        def take(worker: SegmentWorker, task: SegmentTask) -> tuple[int, bytes]:
+            return task.number, worker.take_segment(disk, task)
+
+        for number, leaf_id in self._worked(take, segment_tasks(disk, excluded, segment_bytes)):
             leaf_ids[number] = leaf_id
             with_data += 1
         root = build_map(
@@ -91,29 +98,46 @@ class Ingest:
             chunks_duplicate=self.figures.chunks_duplicate - before[1],
         )
 
-    def update_disk(self, update: DiskUpdate, parent: MapRoot, reader: ParentReader) -> IngestedDisk:
-        """Store the changed content of a disk and merge it into the parent's map; durable only after ``finish``.
+    def take_changes(
+        self,
+        disk: FrozenDisk,
+        parent: MapRoot,
+        touched: Sequence[Extent],
+        excluded: Iterable[Extent],
+        reader: ChunkReader,
+    ) -> IngestedDisk:
+        """Store what changed of a disk since ``parent`` and merge its map; durable only after ``finish``.
 
-        Equal to ``take_disk`` of the same content, if nothing changed outside of ``update.changes``. Raises as it,
-        and ChangesUnknownError when the parent's map cannot be read.
+        ``touched`` (ascending, merged, on the grid) has everything that may differ; the disk has the parent's size.
+        Raises as ``take_disk``, and DamagedDataError when the parent's map cannot be read.
         """
+        segment_bytes = self._run.vault.chunking.segment_bytes
         before = (self.figures.chunks_new, self.figures.chunks_duplicate)
-        tasks = update_tasks(update, parent, reader)
-        changed = dict(self._leaves(tasks, lambda worker, task: update_segment(self._run, worker, update, task)))
+        updates = segment_updates(disk, excluded, touched, segment_bytes)
+
+        def take(worker: SegmentWorker, work: tuple[SegmentUpdate, bytes]) -> tuple[int, bytes]:
+            update, leaf_id = work
+            length = update.task.place.length
+            old = [MappedPiece(length, ZERO_ID)] if leaf_id == ZERO_ID else reader.read_leaf(leaf_id, length)
+            return update.task.number, self._updater(worker).update_segment(disk, update, old)
+
+        leaves = dict(self._worked(take, _with_leaves(updates, parent, reader)))
         root = merge_map(
-            parent,
-            changed,
-            disk_bytes=update.disk.size_bytes,
-            load_node=reader.read_node,
-            store_node=self._run.store_node,
+            parent, leaves, disk_bytes=disk.size_bytes, load_node=reader.read_node, store_node=self._run.store_node
         )
         return IngestedDisk(
             root=root,
-            segments_total=segment_count(update.disk.size_bytes, parent.segment_bytes),
-            segments_with_data=len(changed),
+            segments_total=segment_count(disk.size_bytes, segment_bytes),
+            segments_with_data=len(leaves),
             chunks_new=self.figures.chunks_new - before[0],
             chunks_duplicate=self.figures.chunks_duplicate - before[1],
         )
+
+    def _updater(self, worker: SegmentWorker) -> SegmentUpdater:
+        updater = self._updaters.get(id(worker))
+        if updater is None:
+            updater = self._updaters[id(worker)] = SegmentUpdater(self._run, worker.writer)
+        return updater
 
     def take_file(self, content: bytes) -> tuple[bytes, ...]:
         """Store a small file beside the maps and return the ids of its parts."""
@@ -122,15 +146,26 @@ class Ingest:
 
     def finish(self) -> None:
         """Make data packs durable, then map packs: the order that a crash may cut anywhere."""
-        for done in [self._pool.submit(worker.writer.finish) for worker in self._workers]:
-            done.result()
+        self._finish_data()
         self._run.maps.finish()
 
-    def _leaves(
-        self, tasks: Iterator[TaskT], take: Callable[[SegmentWorker, TaskT], bytes]
-    ) -> Iterator[tuple[int, bytes]]:
+    def finish_with(self, manifest: PointManifest) -> bytes:
+        """Do what ``finish`` does, with the point's manifest as the last chunk of all, and return its id.
+
+        A manifest in a durable pack says that all that its point needs is durable.
+        """
+        self._finish_data()
+        manifest_id = self._run.store_node(encode_manifest(self._run.vault.keys, manifest, self._run.store_node))
+        self._run.maps.finish()
+        return manifest_id
+
+    def _finish_data(self) -> None:
+        for done in [self._pool.submit(worker.writer.finish) for worker in self._workers]:
+            done.result()
+
+    def _worked(self, work: Callable[[SegmentWorker, WorkT], ResultT], tasks: Iterator[WorkT]) -> Iterator[ResultT]:
         """Run the tasks on the workers, never more than one for each, in no order."""
-        running: set[Future[tuple[int, bytes]]] = set()
+        running: set[Future[ResultT]] = set()
         more = True
         while more or running:
             while more and len(running) < len(self._workers):
@@ -138,14 +173,24 @@ class Ingest:
                 if task is None:
                     more = False
                 else:
-                    running.add(self._pool.submit(self._taken, task, take))
+                    running.add(self._pool.submit(self._on_a_worker, work, task))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
 
-    def _taken(self, task: TaskT, take: Callable[[SegmentWorker, TaskT], bytes]) -> tuple[int, bytes]:
+    def _on_a_worker(self, work: Callable[[SegmentWorker, WorkT], ResultT], task: WorkT) -> ResultT:
         worker = self._idle.pop()
         try:
-            return task.number, take(worker, task)
+            return work(worker, task)
         finally:
             self._idle.append(worker)
+
+
+def _with_leaves(
+    updates: Iterable[SegmentUpdate], parent: MapRoot, reader: ChunkReader
+) -> Iterator[tuple[SegmentUpdate, bytes]]:
+    """Each update with the id of the leaf that its segment has in the parent."""
+    ours, theirs = tee(updates)
+    numbers = (update.task.number for update in theirs)
+    for update, (_, leaf_id) in zip(ours, leaf_ids_at(parent, numbers, reader.read_node), strict=True):
+        yield update, leaf_id

@@ -22,26 +22,21 @@ class SegmentTask:
 def segment_tasks(disk: FrozenDisk, excluded: Iterable[Extent], segment_bytes: int) -> Iterator[SegmentTask]:
     """The segments of a disk that hold data, in order, lazily: nothing is kept of the ranges that went by."""
     wanted = subtracted(aligned(disk.allocated_extents(), GRID_BYTES, disk.size_bytes), excluded)
-    return divided(wanted, disk.size_bytes, segment_bytes)
-
-
-def divided(extents: Iterable[Extent], disk_bytes: int, segment_bytes: int) -> Iterator[SegmentTask]:
-    """Ascending extents of a disk by the segments that they lie in, in order, lazily."""
     waiting: list[Extent] = []
     number = 0
-    for extent in extents:
+    for extent in wanted:
         start = extent.offset
         while start < extent.end:
             here = start // segment_bytes
             if here != number and waiting:
-                yield _task(number, waiting, disk_bytes, segment_bytes)
+                yield _task(number, waiting, disk.size_bytes, segment_bytes)
                 waiting = []
             number = here
             end = min(extent.end, (here + 1) * segment_bytes)
             waiting.append(Extent(start, end - start))
             start = end
     if waiting:
-        yield _task(number, waiting, disk_bytes, segment_bytes)
+        yield _task(number, waiting, disk.size_bytes, segment_bytes)
 
 
 def _task(number: int, extents: list[Extent], disk_bytes: int, segment_bytes: int) -> SegmentTask:

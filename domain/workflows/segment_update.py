@@ -1,101 +1,118 @@
-"""Updating the segments of a disk that changed: read around the changes, keep every other piece of the parent."""
+"""Taking in what changed of a disk: only touched segments, and in them only what a new cut needs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from domain.content.chunking import GRID_BYTES, Piece
-from domain.content.disk_map import ZERO_ID, MappedPiece, MapRoot, encode_leaf
-from domain.content.map_merge import leaves_at
-from domain.content.recut import recut
-from domain.model.extents import Extent, aligned, clipped, subtracted, total_bytes
+from domain.content.chunking import Piece
+from domain.content.disk_map import ZERO_ID, MappedPiece, encode_leaf
+from domain.content.recut import Recut, recut
+from domain.model.extents import Extent, clipped, total_bytes
 from domain.ports.disks import FrozenDisk
-from domain.workflows.parent_reading import ParentReader
-from domain.workflows.segment_tasks import SegmentTask, divided
-from domain.workflows.segment_worker import SegmentWorker, SharedRun
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskUpdate:
-    """What to do with a disk: ``changes`` are ascending; ``excluded`` (ascending, merged) counts as zero."""
-
-    disk: FrozenDisk
-    changes: tuple[Extent, ...]
-    excluded: tuple[Extent, ...]
+from domain.workflows.pack_writing import NewChunk, PackWriter
+from domain.workflows.segment_tasks import SegmentTask, segment_tasks
+from domain.workflows.segment_worker import IngestFigures, SharedRun
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateTask:
-    """A segment with changes: its number, its place on the disk, what changed in it, and the parent's pieces."""
+class SegmentUpdate:
+    """A touched segment: what holds data in it now (``task``), and what changed, relative to its start."""
 
-    number: int
-    place: Extent
+    task: SegmentTask
     changes: tuple[Extent, ...]
-    old: tuple[MappedPiece, ...]
 
 
-def update_tasks(update: DiskUpdate, parent: MapRoot, reader: ParentReader) -> Iterator[UpdateTask]:
-    """The segments with changes, in order, lazily. Raises DamagedDataError."""
-    size = update.disk.size_bytes
-    assert size == parent.disk_bytes
-    divisions = list(divided(aligned(update.changes, GRID_BYTES, size), size, parent.segment_bytes))
-    leaves = leaves_at(parent, (task.number for task in divisions), reader.read_node)
-    for task, (_, leaf_id) in zip(divisions, leaves, strict=True):
-        yield _task(task, leaf_id, reader)
+def segment_updates(
+    disk: FrozenDisk, excluded: Iterable[Extent], touched: Sequence[Extent], segment_bytes: int
+) -> Iterator[SegmentUpdate]:
+    """The touched segments in order; ``touched`` extents ascend, are merged, and on the grid."""
+    with_data = segment_tasks(disk, excluded, segment_bytes)
+    waiting = next(with_data, None)
+    for number, changes in _by_segment(touched, segment_bytes):
+        while waiting is not None and waiting.number < number:
+            waiting = next(with_data, None)
+        if waiting is not None and waiting.number == number:
+            yield SegmentUpdate(waiting, changes)
+        else:
+            base = number * segment_bytes
+            place = Extent(base, min(segment_bytes, disk.size_bytes - base))
+            yield SegmentUpdate(SegmentTask(number, place, ()), changes)
 
 
-def update_segment(run: SharedRun, worker: SegmentWorker, update: DiskUpdate, task: UpdateTask) -> bytes:
-    """Store what is new in one segment and return the id of its leaf."""
-    segment = worker.lend(task.place.length)
-    read: list[Extent] = []
+class SegmentUpdater:
+    """One thread's buffer for segments that are read in parts; ``writer`` is the thread's own."""
 
-    def fetch(extent: Extent) -> None:
-        if run.stop.is_set():
-            raise InterruptedError("the run was stopped")
-        read.extend(_fetch(update, task.place.offset, extent, segment))
+    def __init__(self, run: SharedRun, writer: PackWriter) -> None:
+        self._run = run
+        self._writer = writer
+        self._buffer = bytearray(run.vault.chunking.segment_bytes)
 
-    old = list(_pieces(task.old))
-    result = recut(run.chunker, segment, old, task.changes, fetch)
-    chunk_id = run.vault.keys.chunk_id
-    ids = [
-        task.old[one.old].chunk_id
-        if one.old is not None
-        else ZERO_ID
-        if one.piece.is_zero
-        else chunk_id(segment[one.piece.offset : one.piece.offset + one.piece.length])
-        for one in result
-    ]
-    cut = [(one.piece, piece_id) for one, piece_id in zip(result, ids, strict=True) if one.old is None]
-    pieces, new_ids = [piece for piece, _ in cut], [piece_id for _, piece_id in cut]
-    fresh = worker.store(segment, pieces, new_ids)
-    run.count(SegmentTask(task.number, task.place, tuple(read)), pieces, new_ids, fresh)
-    run.progress.advance(total_bytes(task.changes))
-    if all(piece_id == ZERO_ID for piece_id in ids):
-        return ZERO_ID
-    return run.store_node(
-        encode_leaf([MappedPiece(one.piece.length, piece_id) for one, piece_id in zip(result, ids, strict=True)])
-    )
+    def update_segment(self, disk: FrozenDisk, update: SegmentUpdate, old: Sequence[MappedPiece]) -> bytes:
+        """Store what is new in a segment that was ``old``, and return the id of its leaf."""
+        task = update.task
+        segment = memoryview(self._buffer)[: task.place.length]
+        part = IngestFigures()
+
+        def load(window: Extent) -> Iterable[Extent]:
+            if self._run.stop.is_set():
+                raise InterruptedError("the run was stopped")
+            segment[window.offset : window.end] = bytes(window.length)
+            ranges = list(clipped(task.ranges, window))
+            for extent in ranges:
+                disk.read_into(task.place.offset + extent.offset, segment[extent.offset : extent.end])
+            part.read_bytes += total_bytes(ranges)
+            return ranges
+
+        found = recut(self._run.chunker, segment, old, update.changes, load)
+        mapped = self._stored(segment, found, part)
+        self._run.add(part)
+        self._run.progress.advance(total_bytes(update.changes))
+        if all(piece.chunk_id == ZERO_ID for piece in mapped):
+            return ZERO_ID
+        return self._run.store_node(encode_leaf(mapped))
+
+    def _stored(self, segment: memoryview, found: Sequence[Recut], part: IngestFigures) -> list[MappedPiece]:
+        """Hash the new pieces and write those that are stored nowhere yet."""
+        ids = [self._id_of(segment, one) for one in found]
+        fresh = [chunk_id for one, chunk_id in zip(found, ids, strict=True) if one.chunk_id is None]
+        unwritten = self._run.unstored(set(fresh))
+        new = []
+        for one, chunk_id in zip(found, ids, strict=True):
+            piece = one.piece
+            if chunk_id in unwritten:
+                unwritten.discard(chunk_id)
+                new.append(NewChunk(chunk_id, _bytes_of(segment, piece), piece.offset))
+                part.chunks_new += 1
+                part.new_bytes += piece.length
+            elif not piece.is_zero:
+                part.chunks_duplicate += 1
+                part.duplicate_bytes += piece.length if one.chunk_id is None else 0
+        part.zero_bytes = max(0, part.read_bytes - part.new_bytes - part.duplicate_bytes)
+        self._writer.write(new, segment)
+        return [MappedPiece(one.piece.length, chunk_id) for one, chunk_id in zip(found, ids, strict=True)]
+
+    def _id_of(self, segment: memoryview, one: Recut) -> bytes:
+        return one.chunk_id or self._run.vault.keys.chunk_id(_bytes_of(segment, one.piece))
 
 
-def _task(task: SegmentTask, leaf_id: bytes, reader: ParentReader) -> UpdateTask:
-    length = task.place.length
-    pieces = [MappedPiece(length, ZERO_ID)] if leaf_id == ZERO_ID else reader.read_leaf(leaf_id, length)
-    return UpdateTask(task.number, task.place, task.ranges, tuple(pieces))
+def _bytes_of(segment: memoryview, piece: Piece) -> memoryview:
+    return segment[piece.offset : piece.offset + piece.length]
 
 
-def _pieces(mapped: Iterable[MappedPiece]) -> Iterator[Piece]:
-    offset = 0
-    for one in mapped:
-        yield Piece(offset, one.length, one.chunk_id == ZERO_ID)
-        offset += one.length
-
-
-def _fetch(update: DiskUpdate, base: int, extent: Extent, segment: memoryview) -> Iterator[Extent]:
-    """Read a range of a segment, zeros where it is excluded; yields what was really read."""
-    on_disk = Extent(base + extent.offset, extent.length)
-    for hole in clipped(update.excluded, on_disk):
-        segment[hole.offset - base : hole.end - base] = bytes(hole.length)
-    for part in subtracted([on_disk], update.excluded):
-        update.disk.read_into(part.offset, segment[part.offset - base : part.end - base])
-        yield Extent(part.offset - base, part.length)
+def _by_segment(touched: Sequence[Extent], segment_bytes: int) -> Iterator[tuple[int, tuple[Extent, ...]]]:
+    number = -1
+    waiting: list[Extent] = []
+    for extent in touched:
+        start = extent.offset
+        while start < extent.end:
+            here = start // segment_bytes
+            if here != number and waiting:
+                yield number, tuple(waiting)
+                waiting = []
+            number = here
+            end = min(extent.end, (here + 1) * segment_bytes)
+            waiting.append(Extent(start - here * segment_bytes, end - start))
+            start = end
+    if waiting:
+        yield number, tuple(waiting)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from domain.content.chunking import GRID_BYTES, ZERO_RUN_BLOCKS_MIN, Chunker, Piece
 from domain.content.disk_map import ZERO_ID, MappedPiece, encode_leaf
@@ -29,6 +29,9 @@ class IngestFigures:
     stored_bytes: int = 0
     chunks_new: int = 0
     chunks_duplicate: int = 0
+
+
+_COUNTED = tuple(one.name for one in fields(IngestFigures) if one.name != "stored_bytes")
 
 
 @dataclass(slots=True)
@@ -95,6 +98,12 @@ class SharedRun:
             self.figures.stored_bytes += pack.pack_bytes
         ids = pack.table.chunk_ids
         self.claims.released(ids[i : i + 32] for i in range(0, len(ids), 32))
+
+    def add(self, part: IngestFigures) -> None:
+        """Add what one segment gave to the figures."""
+        with self._figures_lock:
+            for name in _COUNTED:
+                setattr(self.figures, name, getattr(self.figures, name) + getattr(part, name))
 
     def count(self, task: SegmentTask, pieces: list[Piece], ids: list[bytes], fresh: set[bytes]) -> None:
         """Add a segment to the figures."""
@@ -163,11 +172,3 @@ class SegmentWorker:
                 new.append(NewChunk(piece_id, data, piece.offset))
         self.writer.write(new, segment)
         return fresh
-
-    def lend(self, length: int) -> memoryview:
-        """The first ``length`` bytes of this worker's buffer; what is in them is left over."""
-        return memoryview(self._buffer)[:length]
-
-    def store(self, segment: memoryview, pieces: list[Piece], ids: list[bytes]) -> set[bytes]:
-        """Write those pieces of ``segment`` that are stored nowhere yet, and return their ids."""
-        return self._store(segment, pieces, ids)

@@ -9,6 +9,7 @@ from domain.errors import BadInputError
 from domain.model.machines import Machine
 from domain.model.point_names import ById, parse_point_name
 from domain.ports.catalog import RestorePoint
+from domain.workflows.point_use import expired_error
 
 
 def select_machines(machines: Sequence[Machine], patterns: Sequence[str]) -> tuple[Machine, ...]:
@@ -20,7 +21,7 @@ def select_machines(machines: Sequence[Machine], patterns: Sequence[str]) -> tup
         return tuple(machines)
     chosen: dict[str, Machine] = {}
     for pattern in patterns:
-        found = [machine for machine in machines if _matches(machine, pattern)]
+        found = [machine for machine in machines if matches(machine, pattern)]
         if not found:
             raise BadInputError(
                 "No machine matches.", where=repr(pattern), next_step="`atesta machines` lists what there is."
@@ -29,20 +30,29 @@ def select_machines(machines: Sequence[Machine], patterns: Sequence[str]) -> tup
     return tuple(chosen.values())
 
 
+def patterns_without_machine(machines: Sequence[Machine], patterns: Sequence[str]) -> tuple[str, ...]:
+    """The patterns that match none of the machines: typing errors, or machines that are gone."""
+    return tuple(pattern for pattern in patterns if not any(matches(machine, pattern) for machine in machines))
+
+
 def select_point(points: Sequence[RestorePoint], text: str) -> RestorePoint:
     """The restore point that ``text`` names, see ``domain.model.point_names``; latest is by commit, not by clock.
 
-    Raises BadInputError when there is none, or when the name fits several machines or points.
+    ``points`` may have expired ones among them: they are never chosen, but told when their id is given. Raises
+    BadInputError when there is none, or when the name fits several machines or points.
     """
     wanted = parse_point_name(text)
+    live = [point for point in points if not point.is_expired]
     if isinstance(wanted, ById):
-        found = [point for point in points if point.point_id.hex.startswith(wanted.prefix)]
+        found = [point for point in live if point.point_id.hex.startswith(wanted.prefix)]
         if len(found) > 1:
             raise _not_one(text, "Several restore points start like this.")
+        if not found:
+            _refuse_expired(points, wanted.prefix)
     else:
         found = [
             point
-            for point in points
+            for point in live
             if point.machine.name.casefold() == wanted.name.casefold()
             or point.machine_id.casefold() == wanted.name.casefold()
         ]
@@ -55,9 +65,16 @@ def select_point(points: Sequence[RestorePoint], text: str) -> RestorePoint:
     return max(found, key=lambda point: point.sequence)
 
 
-def _matches(machine: Machine, pattern: str) -> bool:
+def matches(machine: Machine, pattern: str) -> bool:
+    """Whether a name or pattern means this machine."""
     folded, name = pattern.casefold(), machine.name.casefold()
     return folded in (name, machine.machine_id.casefold()) or fnmatchcase(name, folded)
+
+
+def _refuse_expired(points: Sequence[RestorePoint], prefix: str) -> None:
+    for point in points:
+        if point.expired_at is not None and point.point_id.hex.startswith(prefix):
+            raise expired_error(point.short_id, point.expired_at, point.expired_reason)
 
 
 def _not_one(text: str, what: str) -> BadInputError:

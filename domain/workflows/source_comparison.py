@@ -1,12 +1,13 @@
-"""Is a stored disk equal to its source? The frozen disk is read again and its map compared with the stored one."""
+"""Is what was stored what the source holds? A frozen disk is read again and compared with its map as it is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from domain.content.chunking import Chunker
+from domain.content.chunking import GRID_BYTES, ZERO_RUN_BLOCKS_MIN, Chunker
 from domain.content.disk_map import ZERO_ID, MappedPiece, build_map, encode_leaf, segment_count
 from domain.model.extents import Extent, merged, total_bytes
 from domain.ports.disks import FrozenDisk
@@ -15,96 +16,123 @@ from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.segment_tasks import SegmentTask, segment_tasks
 from domain.workflows.vault import Vault
 
-DIFFERING_MAX = 64
+DIFFERENCES_MAX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedSource:
-    """The root that the source has now, and the first ranges where it is not what is stored."""
+class Comparison:
+    """What was read, and the roots of both sides; ``differing`` names at most 64 ranges."""
 
     compared_bytes: int
     source_root: bytes
+    stored_root: bytes
     differing: tuple[Extent, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the stored disk is what the source holds, outside the excluded ranges."""
+        return self.source_root == self.stored_root
 
 
 def compare_with_source(
-    vault: Vault, reader: ChunkReader, disk: FrozenDisk, excluded: Sequence[Extent], root_id: bytes, progress: Progress
-) -> ComparedSource:
-    """Read all of ``disk`` but ``excluded``, and compare with the stored map ``root_id``; stores nothing.
+    disk: FrozenDisk,
+    excluded: Iterable[Extent],
+    stored_root: bytes,
+    vault: Vault,
+    reader: ChunkReader,
+    progress: Progress,
+    workers: int = 2,
+) -> Comparison:
+    """Read ``disk`` whole, cut and hash it, store nothing, and compare with the map ``stored_root`` read back.
 
-    Memory: one segment, and 32 bytes for each. Raises DamagedDataError when the stored map cannot be read.
+    Memory: one segment a worker, and 64 bytes a segment. Raises what the disk raises, DamagedDataError when the stored
+    map cannot be read back.
     """
-    segment_bytes = vault.chunking.segment_bytes
-    leaves = [ZERO_ID] * segment_count(disk.size_bytes, segment_bytes)
-    stored = reader.read_root(root_id)
-    compared = 0
+    root = reader.read_root(stored_root)
+    stored = list(reader.leaf_ids(root))
+    leaves = [ZERO_ID] * segment_count(disk.size_bytes, vault.chunking.segment_bytes)
     differing: list[Extent] = []
-    chunker = Chunker(vault.chunking, vault.keys.chunking_seed)
-    buffer = bytearray(min(segment_bytes, disk.size_bytes))
-    tasks = segment_tasks(disk, excluded, segment_bytes)
-    waiting = next(tasks, None)
-    for number, stored_leaf in enumerate(reader.leaf_ids(stored)):
-        if number >= len(leaves):
-            break
-        place = Extent(number * segment_bytes, min(segment_bytes, disk.size_bytes - number * segment_bytes))
-        pieces = [MappedPiece(place.length, ZERO_ID)]
-        if waiting is not None and waiting.number == number:
-            pieces = _read(vault, chunker, disk, waiting, memoryview(buffer)[: place.length])
-            compared += total_bytes(waiting.ranges)
-            progress.advance(total_bytes(waiting.ranges))
-            waiting = next(tasks, None)
-        leaf_id = _leaf_id(vault, pieces)
-        leaves[number] = leaf_id
-        if leaf_id != stored_leaf and len(differing) < DIFFERING_MAX:
-            held = [MappedPiece(place.length, ZERO_ID)]
-            if stored_leaf != ZERO_ID:
-                held = reader.read_leaf(stored_leaf, place.length)
-            differing.extend(_differing(place.offset, pieces, held))
+    compared = 0
+    progress.begin("comparing with the source", total_bytes(disk.allocated_extents()))
+    for task, pieces, leaf_id in _source_leaves(disk, excluded, vault, workers):
+        leaves[task.number] = leaf_id
+        compared += total_bytes(task.ranges)
+        progress.advance(total_bytes(task.ranges))
+        if leaf_id != stored[task.number] and len(differing) < DIFFERENCES_MAX:
+            differing += _differences(task, pieces, stored[task.number], reader)
+    progress.end()
+    # Segments that the source holds nothing in are zero there, and must be in the store.
+    for number, (ours, theirs) in enumerate(zip(leaves, stored, strict=True)):
+        if ours == ZERO_ID != theirs:
+            start = number * root.segment_bytes
+            differing.append(Extent(start, min(root.segment_bytes, root.disk_bytes - start)))
     source_root = build_map(
-        leaves,
-        disk_bytes=disk.size_bytes,
-        segment_bytes=segment_bytes,
-        store_node=vault.keys.map_id,
+        leaves, disk_bytes=disk.size_bytes, segment_bytes=vault.chunking.segment_bytes, store_node=vault.keys.map_id
     )
-    if source_root != root_id and not differing:
-        differing.append(Extent(0, disk.size_bytes))
-    return ComparedSource(
-        compared_bytes=compared, source_root=source_root, differing=tuple(islice(merged(differing), DIFFERING_MAX))
+    return Comparison(
+        compared_bytes=compared,
+        source_root=source_root,
+        stored_root=stored_root,
+        differing=tuple(islice(merged(sorted(differing)), DIFFERENCES_MAX)),
     )
 
 
-def _read(
-    vault: Vault, chunker: Chunker, disk: FrozenDisk, task: SegmentTask, segment: memoryview
-) -> list[MappedPiece]:
-    segment[:] = bytes(len(segment))
-    for extent in task.ranges:
-        disk.read_into(task.place.offset + extent.offset, segment[extent.offset : extent.end])
-    chunk_id = vault.keys.chunk_id
+def _source_leaves(
+    disk: FrozenDisk, excluded: Iterable[Extent], vault: Vault, workers: int
+) -> Iterator[tuple[SegmentTask, Sequence[MappedPiece], bytes]]:
+    chunker = Chunker(vault.chunking, vault.keys.chunking_seed)
+    tasks = segment_tasks(disk, excluded, vault.chunking.segment_bytes)
+    buffers = [bytearray(vault.chunking.segment_bytes) for _ in range(workers)]
+
+    def leaf(task: SegmentTask, buffer: bytearray) -> tuple[SegmentTask, Sequence[MappedPiece], bytes]:
+        segment = memoryview(buffer)[: task.place.length]
+        _read(disk, task, segment)
+        pieces = [
+            MappedPiece(
+                piece.length,
+                ZERO_ID if piece.is_zero else vault.keys.chunk_id(segment[piece.offset : piece.offset + piece.length]),
+            )
+            for piece in chunker.cut(segment, task.ranges)
+        ]
+        is_zero = all(piece.chunk_id == ZERO_ID for piece in pieces)
+        return task, pieces, ZERO_ID if is_zero else vault.keys.map_id(encode_leaf(pieces))
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="compare") as pool:
+        while group := list(islice(tasks, workers)):
+            yield from pool.map(leaf, group, buffers)
+
+
+def _read(disk: FrozenDisk, task: SegmentTask, segment: memoryview) -> None:
+    """Read a segment's ranges; gaps that may end up inside a chunk are filled with zeros."""
+    position = 0
+    for extent in (*task.ranges, Extent(len(segment), 1)):
+        gap = extent.offset - position
+        if 0 < gap < ZERO_RUN_BLOCKS_MIN * GRID_BYTES:
+            segment[position : extent.offset] = bytes(gap)
+        if extent.offset < len(segment):
+            disk.read_into(task.place.offset + extent.offset, segment[extent.offset : extent.end])
+        position = extent.end
+
+
+def _differences(
+    task: SegmentTask, pieces: Sequence[MappedPiece], stored_leaf: bytes, reader: ChunkReader
+) -> list[Extent]:
+    """Where a segment's pieces differ from the stored ones."""
+    stored = (
+        [MappedPiece(task.place.length, ZERO_ID)]
+        if stored_leaf == ZERO_ID
+        else reader.read_leaf(stored_leaf, task.place.length)
+    )
+    theirs = set(_placed(stored))
     return [
-        MappedPiece(
-            piece.length,
-            ZERO_ID if piece.is_zero else chunk_id(segment[piece.offset : piece.offset + piece.length]),
-        )
-        for piece in chunker.cut(segment, task.ranges)
+        Extent(task.place.offset + offset, length)
+        for offset, length, chunk_id in _placed(pieces)
+        if (offset, length, chunk_id) not in theirs
     ]
 
 
-def _leaf_id(vault: Vault, pieces: Sequence[MappedPiece]) -> bytes:
-    if all(piece.chunk_id == ZERO_ID for piece in pieces):
-        return ZERO_ID
-    return vault.keys.map_id(encode_leaf(pieces))
-
-
-def _differing(base: int, source: Sequence[MappedPiece], stored: Sequence[MappedPiece]) -> Iterator[Extent]:
-    """The pieces of the source that the stored segment does not have at the same place."""
-    held = set(_placed(stored))
-    for offset, piece in _placed(source):
-        if (offset, piece) not in held:
-            yield Extent(base + offset, piece.length)
-
-
-def _placed(pieces: Sequence[MappedPiece]) -> Iterator[tuple[int, MappedPiece]]:
+def _placed(pieces: Sequence[MappedPiece]) -> Iterator[tuple[int, int, bytes]]:
     offset = 0
     for piece in pieces:
-        yield offset, piece
+        yield offset, piece.length, piece.chunk_id
         offset += piece.length

@@ -16,13 +16,14 @@ from adapters.eventstore.memory import MemoryEventLog
 from adapters.eventstore.verification_entry import MailState
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted
 from domain.events.machine import MachineReconfigured, MachineRegistered, MachineRelocated
+from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
-from domain.events.restore_point import RestorePointCommitted
+from domain.events.restore_point import RestorePointCommitted, RestorePointHeld, RestorePointReleased
 from domain.events.verification import VerificationFailed, VerificationStarted
 from domain.model.verdicts import ConsoleState, Grade, VerdictWord
 from domain.ports.catalog import RepositoryFigures
 from tests.golden.events.samples import AT, MACHINE, samples
-from tests.unit.eventstore.histories import chunks_written, started, verified
+from tests.unit.eventstore.histories import chunks_written, expired, started, verified
 
 RUN, POINT, CHECK, SEEN = (UUID(int=number) for number in (1, 2, 3, 4))
 
@@ -120,6 +121,48 @@ def test_points_are_ordered_by_commit_whatever_the_clocks_said(log: MemoryEventL
     assert catalog.points("nobody") == []
 
 
+def test_a_hold_is_told_until_it_ends(log: MemoryEventLog, catalog: SQLiteCatalog) -> None:
+    place: dict[str, Any] = {"originator_id": POINT, "at": AT}
+    told(log, catalog, committed(), RestorePointHeld(originator_version=2, reason="legal hold 7", **place))
+    held = catalog.points()[0].held
+    told(log, catalog, RestorePointReleased(originator_version=3, reason="closed", **place))
+
+    assert (held, catalog.points()[0].held) == ("legal hold 7", "")
+
+
+def test_an_expired_point_is_listed_only_when_asked_for_with_policy_and_reason(
+    log: MemoryEventLog, catalog: SQLiteCatalog
+) -> None:
+    gone, left = UUID(int=20), UUID(int=10)
+    told(log, catalog, committed(gone), committed(left), expired(gone, 2))
+
+    assert [point.point_id for point in catalog.points()] == [left]
+    assert [point.point_id for point in catalog.points(MACHINE.machine_id)] == [left]
+    first, second = catalog.points(with_expired=True)
+    assert (first.point_id, first.is_expired, first.expired_at) == (gone, True, AT)
+    assert first.expired_reason == "last 7: not among the last 7"
+    assert (second.point_id, second.is_expired, second.expired_reason) == (left, False, "")
+    assert catalog.points("nobody", with_expired=True) == []
+
+
+def test_a_verification_of_an_expired_point_is_kept(log: MemoryEventLog, catalog: SQLiteCatalog) -> None:
+    told(log, catalog, committed(), expired(POINT, 2))
+    verdict = list(verified(POINT, CHECK, "m-1", VerdictWord.BOOTED))[2]
+    told(log, catalog, replace(verdict, originator_version=3))
+
+    (point,) = catalog.points(with_expired=True)
+    assert (point.word, point.is_expired) == (VerdictWord.BOOTED, True)
+
+
+def test_the_sums_leave_expired_points_out(log: MemoryEventLog, catalog: SQLiteCatalog) -> None:
+    told(log, catalog, committed(), *verified(POINT, CHECK, "m-1", VerdictWord.BOOTED), committed(UUID(int=70)))
+    before = catalog.figures()
+    told(log, catalog, expired(POINT, 3))
+    after = catalog.figures()
+
+    assert (before.points, before.points_verified, after.points, after.points_verified) == (2, 1, 1, 0)
+
+
 def test_runs_are_listed_newest_first_with_their_state(log: MemoryEventLog, catalog: SQLiteCatalog) -> None:
     failing = UUID(int=50)
     told(log, catalog, started(RUN), started(failing), started(UUID(int=51)))
@@ -197,3 +240,47 @@ def test_a_run_without_a_beginning_does_not_stop_the_catalog(log: MemoryEventLog
 
     assert (catalog.runs(), catalog.figures().events) == ([], 1)
     assert not any(isinstance(one.event, BackupStarted) for one in log.events_after(0))
+
+
+def test_sums_of_packs_follow_what_a_prune_does(log: MemoryEventLog, catalog: SQLiteCatalog) -> None:
+    def sums() -> tuple[int, int, int]:
+        figures = catalog.figures()
+        return figures.packs, figures.stored_bytes, figures.chunks
+
+    written = chunks_written(RUN, 1, b"p" * 32, [b"a" * 32, b"b" * 32])
+    pack: dict[str, Any] = {"pack_id": written.pack_id, "pack_bytes": written.pack_bytes}
+    facts = {**pack, "pack_kind": 1, "chunk_count": 2, "table": written.table}
+    repacked = replace(written, pack_id=b"q" * 32, pack_bytes=500, chunk_count=1)
+    place: dict[str, Any] = {"originator_id": SEEN, "at": AT}
+    seen = []
+    for event in (
+        written,
+        ChunksRepacked(
+            originator_version=1,
+            **place,
+            pack_id=repacked.pack_id,
+            pack_bytes=500,
+            pack_kind=1,
+            chunk_count=1,
+            table=written.table,
+        ),
+        PackRetired(originator_version=2, **place, **pack, chunk_count=2),
+        PackReinstated(originator_version=3, **place, **facts, reason="needed"),
+        PackRetired(originator_version=4, **place, **pack, chunk_count=2),
+        PackDeleted(originator_version=5, **place, **pack),
+        replace(written, originator_version=2, adopted=True),
+        PackReinstated(originator_version=6, **place, **facts, reason="came back"),
+    ):
+        told(log, catalog, event)
+        seen.append(sums())
+
+    assert seen == [
+        (1, 1002, 2),
+        (2, 1502, 3),
+        (2, 1502, 1),
+        (2, 1502, 3),
+        (2, 1502, 1),
+        (1, 500, 1),
+        (1, 500, 1),
+        (2, 1502, 3),
+    ]

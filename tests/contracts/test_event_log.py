@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.eventstore.event_log import SQLiteEventLog
+from adapters.eventstore.event_mapper import DIGEST_BYTES
 from adapters.eventstore.memory import MemoryEventLog
 from domain.errors import BadInputError, BusyError
 from domain.events.backup import BackupFailed, BackupStarted
@@ -36,6 +37,17 @@ def test_a_new_log_is_empty(log: EventLog) -> None:
     log.append([])
 
     assert (log.last_number(), list(log.events_after(0)), log.stream(STREAM)) == (0, [], [])
+
+
+def test_rows_are_those_that_were_stored(log: EventLog) -> None:
+    assert isinstance(log, SQLiteEventLog | MemoryEventLog)
+    log.append([started(STREAM), started(OTHER)])
+    rows = [row for portion in log.rows_after(1) for row in portion]
+
+    assert [(row.number, row.stream, row.version, row.topic) for row in rows] == [
+        (2, OTHER.bytes, 1, "backup-started:1")
+    ]
+    assert len(rows[0].state) > DIGEST_BYTES
 
 
 def test_events_of_every_kind_come_back_equal_in_their_stream(log: EventLog) -> None:

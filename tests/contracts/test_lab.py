@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adapters.labs.qemu import QemuLab
 from domain.errors import BadInputError
-from domain.ports.lab import Lab, LabPlan
+from domain.model.machines import Controller, DiskPlace
+from domain.ports.lab import Lab, LabDisk, LabPlan
 from tests.guests.catalog import GuestName
 from tests.unit.labs.tiny_guests import bios_plan, tiny_image, watched_until
 
@@ -113,6 +115,24 @@ def test_a_plan_whose_image_has_another_size_is_bad_input(lab: Lab, tmp_path: Pa
     plan = bios_plan(image)
     image.write_bytes(bytes(512))
     _is_refused(lab, plan)
+
+
+@pytest.mark.parametrize("sector_size_bytes", [520, 1024, 0])
+def test_a_plan_with_sectors_that_no_disk_has_is_bad_input(lab: Lab, tmp_path: Path, sector_size_bytes: int) -> None:
+    plan = bios_plan(tiny_image(tmp_path))
+    odd = replace(plan, disks=(replace(plan.disks[0], sector_size_bytes=sector_size_bytes),))
+    with pytest.raises(BadInputError, match="sectors"), lab.powered_on(odd):
+        pytest.fail("it was powered on")
+
+
+def test_a_data_disk_of_large_sectors_does_not_keep_the_guest_from_starting(lab: Lab, tmp_path: Path) -> None:
+    plan = bios_plan(tiny_image(tmp_path))
+    data = tmp_path / "data.raw"
+    data.write_bytes(bytes(1 << 20))
+    place = DiskPlace(controller=Controller.SCSI)
+    disk = LabDisk(image=data, size_bytes=1 << 20, place=place, sector_size_bytes=4096)
+    with lab.powered_on(replace(plan, disks=(*plan.disks, disk))) as machine:
+        assert watched_until(machine, "picture").running
 
 
 def test_a_plan_without_disks_is_bad_input(lab: Lab) -> None:

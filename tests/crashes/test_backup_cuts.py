@@ -16,11 +16,9 @@ from tests.doubles.faults import Cut, PowerCutError
 from tests.doubles.frozen_disks import whole_disk
 from tests.doubles.repository import OpenRepository, opened
 from tests.doubles.scripted_source import ScriptedSource
-from tests.doubles.tracked_disks import TrackedStorage
 from tests.doubles.vaults import SMALL
 
 STEPS_EXPECTED = 21
-TRACKED_STEPS_EXPECTED = 13
 
 
 @pytest.fixture(autouse=True)
@@ -72,43 +70,6 @@ def test_a_run_that_is_cut_leaves_a_repository_that_the_next_run_puts_right(
         assert equals_replay(ProjectionName.CHUNK_INDEX, tmp_path / "index.sqlite", repository.log)
 
 
-def tracked_storage() -> TrackedStorage:
-    return TrackedStorage(bytearray(noise(0)), "d0")
-
-
-def tracked_source(storage: TrackedStorage) -> ScriptedSource:
-    return ScriptedSource([storage.frozen()])
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", [*range(TRACKED_STEPS_EXPECTED), None])
-def test_a_tracked_incremental_that_is_cut_is_put_right(tmp_path: Path, step: int | None, after: bool) -> None:
-    storage = tracked_storage()
-    with opened(tmp_path) as repository:
-        source = tracked_source(storage)
-        repository.workflow().back_up(source, source.machine)
-    storage.write(SMALL.segment_bytes - 3000, noise(9)[:9000])
-    cut = Cut(step, after=after)
-    with opened(tmp_path, cut=cut) as repository:
-        if step is None:
-            repository.workflow().back_up(tracked_source(storage), source.machine)
-            assert cut.steps == TRACKED_STEPS_EXPECTED
-        else:
-            with pytest.raises(PowerCutError):
-                repository.workflow().back_up(tracked_source(storage), source.machine)
-
-    with opened(tmp_path) as repository:
-        committed = len(repository.points())
-        repository.workflow().back_up(tracked_source(storage), source.machine)
-
-        points = repository.points()
-        assert [repository.restored(point) for point in points] == [[noise(0)], *[[bytes(storage.content)]] * committed]
-        assert [point.kind for point in points[1:]] == ["incremental"] * committed
-        _check_runs(repository)
-        _check_packs(repository)
-        assert equals_replay(ProjectionName.CATALOG, tmp_path / "catalog.sqlite", repository.log)
-
-
 @pytest.mark.parametrize("step", [5, 7, 9, 11])
 def test_a_run_of_several_workers_that_is_cut_is_put_right(tmp_path: Path, step: int) -> None:
     changed = source_of(1, 2, 3)
@@ -126,7 +87,7 @@ def test_a_run_of_several_workers_that_is_cut_is_put_right(tmp_path: Path, step:
 @pytest.mark.parametrize("step", range(5))
 def test_a_run_that_is_cut_while_it_puts_an_earlier_one_right_is_put_right_as_well(tmp_path: Path, step: int) -> None:
     changed = source_of(1, 2)
-    for cut in (Cut(5, after=True), Cut(step)):
+    for cut in (Cut(6, after=True), Cut(step)):
         with opened(tmp_path, cut=cut) as repository, pytest.raises(PowerCutError):
             repository.workflow().back_up(changed, changed.machine)
 

@@ -115,3 +115,18 @@ def test_a_damaged_description_is_told(line: CommandLine, tmp_path: Path) -> Non
     assert line.run("points").exit_code == 3
     document.write_text(good)
     assert line.restored("web@latest", tmp_path / "out") == [noise(1)]
+
+
+def test_nothing_is_backed_up_over_packs_that_are_gone(line: CommandLine, tmp_path: Path) -> None:
+    packs = line.repository / "packs"
+    packs.rename(tmp_path / "unmounted")
+    for _ in range(2):
+        done = line.run("backup", "--no-verify")
+        assert done.exit_code == 4
+        assert "none of the packs" in done.stderr
+        packs.mkdir(exist_ok=True)
+    packs.rmdir()
+    (tmp_path / "unmounted").rename(packs)
+
+    assert line.run("backup", "--no-verify").exit_code == 0
+    assert len(line.points()) == 4

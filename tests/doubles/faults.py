@@ -58,7 +58,10 @@ class CutLog:
 
 
 class CutStore:
-    """A pack store whose commits count as steps. A draft that is dropped by a cut run stays where it is."""
+    """A pack store whose commits and deletions of packs count as steps.
+
+    A draft that is dropped by a cut run stays where it is.
+    """
 
     def __init__(self, store: PackStore, cut: Cut) -> None:
         self._store = store
@@ -67,7 +70,6 @@ class CutStore:
         self.pack_bytes = store.pack_bytes
         self.read_pack = store.read_pack
         self.pack_ids = store.pack_ids
-        self.delete_pack = store.delete_pack
         self.write_document = store.write_document
         self.read_document = store.read_document
         self.remove_document = store.remove_document
@@ -75,6 +77,11 @@ class CutStore:
 
     def new_pack(self) -> PackDraft:
         return _CutDraft(self._store.new_pack(), self._cut)
+
+    def delete_pack(self, pack_id: bytes) -> None:
+        self._cut.before_step()
+        self._store.delete_pack(pack_id)
+        self._cut.after_step()
 
 
 class _CutDraft:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from domain.errors import ChangesUnknownError
 from domain.model.extents import Extent, merged
 
 Hook = Callable[[int, int], None]
@@ -20,7 +19,6 @@ class SparseDisk:
     sector_size_bytes = 512
     image_format = "raw"
     location = "memory"
-    change_mark = ""
 
     def __init__(
         self,
@@ -52,9 +50,6 @@ class SparseDisk:
             low, high = max(start, offset), min(start + len(data), end)
             if low < high:
                 buffer[low - offset : high - offset] = data[low - start : high - start]
-
-    def changed_since(self, mark: str) -> Iterator[Extent]:
-        raise ChangesUnknownError("This disk does not track changes.")
 
     def close(self) -> None:
         pass

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from adapters.eventstore.catalog import SQLiteCatalog
@@ -14,14 +15,21 @@ from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.locks import FileMachineLocks
 from adapters.stores.folder import FolderPackStore
 from domain.events.recorded import RecordedEvent
+from domain.events.restore_point import RestorePointExpired
+from domain.model.prune_plan import PrunePolicy
 from domain.ports.catalog import RestorePoint
+from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.guests import GuestFileSystems
 from domain.ports.progress import Silent
 from domain.ports.store import PackStore
-from domain.workflows.backup import BackupSettings, BackupWorkflow
+from domain.workflows.backup import BackupWorkflow
+from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.prune import PruneWorkflow
 from domain.workflows.restore import restore_disk
+from domain.workflows.scrub import ScrubWorkflow
+from domain.workflows.touched import TouchedPoint, touched_points
 from domain.workflows.vault import Vault
 from tests.doubles.collecting_writer import CollectingWriter
 from tests.doubles.faults import Cut, CutLog, CutStore
@@ -45,8 +53,7 @@ class OpenRepository:
         guests: GuestFileSystems | None = None,
         *,
         workers: int = 1,
-        compare_source_every: int = 0,
-        audit_samples: int = 16,
+        **settings: Any,
     ) -> BackupWorkflow:
         return BackupWorkflow(
             vault=self.vault,
@@ -58,9 +65,52 @@ class OpenRepository:
             clock=self.clock,
             progress=Silent(),
             new_id=uuid4,
-            settings=BackupSettings(
-                workers=workers, compare_source_every=compare_source_every, audit_samples=audit_samples
-            ),
+            settings=BackupSettings(workers=workers, **settings),
+        )
+
+    def pruner(self, policy: PrunePolicy | None = None, *, log: EventLog | None = None) -> PruneWorkflow:
+        return PruneWorkflow(
+            vault=self.vault,
+            log=log or self.log,
+            index=self.index,
+            locks=FileMachineLocks(self.folder / "locks"),
+            clock=self.clock,
+            progress=Silent(),
+            new_id=uuid4,
+            policy=policy or PrunePolicy(),
+        )
+
+    def scrubber(self, *, with_key: bool = True, clock: Clock | None = None) -> ScrubWorkflow:
+        return ScrubWorkflow(
+            store=self.vault.store,
+            vault=self.vault if with_key else None,
+            log=self.log,
+            index=self.index,
+            locks=FileMachineLocks(self.folder / "locks"),
+            clock=clock or self.clock,
+            progress=Silent(),
+            new_id=uuid4,
+        )
+
+    def touched(self) -> list[TouchedPoint]:
+        """The points that damage touches."""
+        self.index.catch_up()
+        return list(touched_points(ChunkReader(self.vault, self.index), self.index, self.points()))
+
+    def expire(self, point: RestorePoint) -> None:
+        """What a retention run would record."""
+        version = self.log.stream(point.point_id)[-1].originator_version
+        self.log.append(
+            [
+                RestorePointExpired(
+                    originator_id=point.point_id,
+                    originator_version=version + 1,
+                    at=self.clock.now(),
+                    retention_id=uuid4(),
+                    policy="none",
+                    reason="a test says so",
+                )
+            ]
         )
 
     def events(self) -> list[RecordedEvent]:

@@ -18,7 +18,8 @@ from domain.model.machines import (
     VirtualDisk,
 )
 from domain.model.protection import Consistency, SnapshotMethod, SnapshotPlan
-from domain.ports.disks import FrozenDisk, SourceDisk
+from domain.ports.changes import ChangeTracking
+from domain.ports.disks import FrozenDisk
 from domain.ports.guests import DiskFinding, SwapRange
 from domain.ports.source import FrozenMachine
 
@@ -30,7 +31,8 @@ class ScriptedMachine:
     machine: Machine
     consistency_reached: Consistency
     remarks: tuple[str, ...]
-    disks: Sequence[SourceDisk]
+    disks: Sequence[FrozenDisk]
+    change_tracking: Sequence[ChangeTracking | None]
     configuration_files: Sequence[ConfigurationFile]
 
 
@@ -38,9 +40,15 @@ class ScriptedSource:
     """One machine with the disks that it was given."""
 
     def __init__(
-        self, disks: Sequence[SourceDisk], *, machine: Machine | None = None, files: Sequence[ConfigurationFile] = ()
+        self,
+        disks: Sequence[FrozenDisk],
+        *,
+        machine: Machine | None = None,
+        files: Sequence[ConfigurationFile] = (),
+        tracking: Sequence[ChangeTracking | None] = (),
     ) -> None:
         self.disks = disks
+        self.tracking = tracking
         self.files = files
         self.machine = machine if machine is not None else machine_with(disks)
 
@@ -62,12 +70,13 @@ class ScriptedSource:
             consistency_reached=Consistency.CRASH,
             remarks=("held still by the script",),
             disks=self.disks,
+            change_tracking=self.tracking or [None] * len(self.disks),
             configuration_files=self.files,
         )
 
 
 def machine_with(
-    disks: Sequence[SourceDisk], *, name: str = "web", machine_id: str = "m-1", host: str = "here"
+    disks: Sequence[FrozenDisk], *, name: str = "web", machine_id: str = "m-1", host: str = "here"
 ) -> Machine:
     """A machine with these disks."""
     return Machine(

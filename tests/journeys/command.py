@@ -22,12 +22,10 @@ def atesta(
     command: Sequence[str] = (sys.executable, "-m", "adapters.cli.main"),
 ) -> subprocess.CompletedProcess[str]:
     """Run ``atesta`` in ``folder`` and check its exit code; the passphrase comes from the environment."""
-    project = Path(__file__).resolve().parents[2]
-    variables = {**os.environ, "ATESTA_PASSPHRASE": PASSPHRASE, "PYTHONPATH": str(project), "COLUMNS": "120"}
     done = subprocess.run(
         [*command, *arguments],
         cwd=folder,
-        env={**variables, **(environment or {})},
+        env={**variables(), **(environment or {})},
         capture_output=True,
         text=True,
         timeout=_SECONDS_MAX,
@@ -41,3 +39,9 @@ def atesta(
 def answer(folder: Path, *arguments: str, expected: int = 0) -> Any:
     """The JSON that a command prints."""
     return json.loads(atesta(folder, *arguments, "--json", expected=expected).stdout)
+
+
+def variables() -> dict[str, str]:
+    """The environment that the command runs in."""
+    project = Path(__file__).resolve().parents[2]
+    return {**os.environ, "ATESTA_PASSPHRASE": PASSPHRASE, "PYTHONPATH": str(project), "COLUMNS": "120"}

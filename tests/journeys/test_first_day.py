@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.exported_folder import recovery_key_in
-from tests.journeys.command import PASSPHRASE, answer, atesta
+from tests.journeys.command import PASSPHRASE, answer, atesta, variables
 
 pytestmark = pytest.mark.process
 
@@ -36,12 +37,11 @@ def test_a_disk_is_backed_up_listed_and_restored_bit_for_bit(home: Path, exports
         assert compared.returncode == 0
 
 
-def test_a_second_backup_stores_nothing_again(home: Path) -> None:
+def test_a_second_backup_stores_nothing_again_but_the_point_s_manifest(home: Path) -> None:
     atesta(home, "backup", "--no-verify")
-    (second,) = answer(home, "backup", "--no-verify", "--full")
-    assert (second["kind"], second["cause"]) == ("full", "asked for")
+    (second,) = answer(home, "backup", "--no-verify")
     assert second["new_bytes"] == 0
-    assert second["stored_bytes"] == 0
+    assert 0 < second["stored_bytes"] < 4096
     assert second["duplicate_bytes"] > 3_000_000
 
 
@@ -180,3 +180,48 @@ def test_a_damaged_pack_is_named_and_other_points_restore(home: Path, exports: P
 def _largest_pack(home: Path) -> Path:
     """The largest pack: the one that holds the files' content."""
     return max((home / "repository" / "packs").rglob("*.pack"), key=lambda path: path.stat().st_size)
+
+
+def test_a_reader_that_goes_away_is_no_error(home: Path) -> None:
+    atesta(home, "backup", "--no-verify")
+    for arguments in ("points", "points --json", "status", "events --json", "machines"):
+        line = f"{sys.executable} -m adapters.cli.main {arguments} | true; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", line], cwd=home, env=variables(), capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == ("0\n", ""), arguments
+
+
+def test_output_for_which_there_is_no_room_is_trouble_with_this_machine(home: Path) -> None:
+    atesta(home, "backup", "--no-verify")
+    for arguments in ("points", "points --json", "events"):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "adapters.cli.main", *arguments.split()]
+            done = subprocess.run(command, cwd=home, env=variables(), stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 5, arguments
+        assert "output cannot be written" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_machine_whose_swap_is_to_be_kept_and_is_not_there_is_told(home: Path) -> None:
+    file = home / "atesta.toml"
+    file.write_text(file.read_text().replace('# keep_swap_of = ["sql*"]', 'keep_swap_of = ["fil*", "sqk*"]'))
+    for arguments in (("machines",), ("backup", "--dry-run")):
+        told = atesta(home, *arguments).stderr
+        assert "keep_swap_of names no machine: 'sqk*'" in told
+        assert "fil*" not in told
+
+
+def test_control_characters_of_a_machine_reach_no_terminal(home: Path, exports: Path) -> None:
+    broken = exports / "a\x1b]0;b\x07"
+    broken.mkdir()
+    (broken / "machine.json").write_text('{"disks": [{"file": "\\u001b[2Jx"}]}')
+    shown = atesta(home, "machines")
+    failed = atesta(home, "backup", "a*", "--no-verify", expected=3)
+    assert "was not backed up" in failed.stderr
+    assert not {"\x1b", "\x07"} & set(shown.stdout + shown.stderr + failed.stdout + failed.stderr)
+
+
+def test_a_command_whose_streams_are_closed_does_its_work(home: Path) -> None:
+    for arguments in ("backup --no-verify", "points --json", "status"):
+        line = f"{sys.executable} -m adapters.cli.main {arguments} <&- >&- 2>&-"
+        assert subprocess.run(["bash", "-c", line], cwd=home, env=variables(), check=False).returncode == 0, arguments
+    assert len(answer(home, "points")) == 1

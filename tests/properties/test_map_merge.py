@@ -1,81 +1,108 @@
-"""Merging changed leaves into a map gives the map that is built of all leaves."""
+"""Merging changes into a parent's map gives the map over all leaves."""
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
-from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.content import disk_map, map_merge
-from domain.content.disk_map import ZERO_ID, build_map, decode_root, segment_count, walk_leaves
-from domain.content.map_merge import leaves_at, merge_map
+from domain.content.disk_map import FAN_OUT, ZERO_ID, build_map, decode_root, segment_count
+from domain.content.map_merge import leaf_ids_at, merge_map
+from domain.errors import DamagedDataError
 
 SEGMENT = 4096
 
 
 class Nodes:
-    """A store of nodes that counts what is loaded."""
+    """A store of nodes that counts what is asked of it."""
 
     def __init__(self) -> None:
-        self.nodes: dict[bytes, bytes] = {}
+        self.content: dict[bytes, bytes] = {}
         self.loaded = 0
 
     def store(self, node: bytes) -> bytes:
-        node_id = blake3(node).digest()
-        self.nodes[node_id] = node
+        node_id = hashlib.sha256(node).digest()
+        self.content[node_id] = node
         return node_id
 
     def load(self, node_id: bytes) -> bytes:
         self.loaded += 1
-        return self.nodes[node_id]
+        return self.content[node_id]
 
 
-def leaf(value: int) -> bytes:
-    return value.to_bytes(32, "big")
+def leaf(number: int, version: int = 1) -> bytes:
+    return version.to_bytes(8, "big") + number.to_bytes(24, "big")
 
 
-leaf_lists = st.lists(st.sampled_from([0, 0, 0, 1, 2]), min_size=1, max_size=40)
+def built(nodes: Nodes, leaves: list[bytes]) -> bytes:
+    return build_map(leaves, disk_bytes=len(leaves) * SEGMENT, segment_bytes=SEGMENT, store_node=nodes.store)
 
 
-@given(leaf_lists, leaf_lists, st.data())
-@settings(max_examples=400, deadline=None)
-def test_a_merge_equals_building_everything(before: list[int], after: list[int], data: st.DataObject) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (disk_map, map_merge):
-            patch.setattr(module, "FAN_OUT", 3)  # trees of four levels
-        nodes = Nodes()
-        size = len(after) * SEGMENT
-        parent_id = build_map(
-            map(leaf, before), disk_bytes=len(before) * SEGMENT, segment_bytes=SEGMENT, store_node=nodes.store
-        )
-        parent = decode_root(nodes.nodes[parent_id])
-        old = before[: len(after)] + [0] * (len(after) - len(before))
-        changed = {
-            number: leaf(value)
-            for number, value in enumerate(after)
-            if value != old[number] or data.draw(st.booleans(), label=f"leaf {number} is given")
-        }
-
-        merged = merge_map(parent, changed, disk_bytes=size, load_node=nodes.load, store_node=nodes.store)
-
-        assert merged == build_map(map(leaf, after), disk_bytes=size, segment_bytes=SEGMENT, store_node=nodes.store)
-        root = decode_root(nodes.nodes[merged])
-        assert list(walk_leaves(root, nodes.load)) == [leaf(value) for value in after]
-        wanted = sorted(data.draw(st.sets(st.integers(0, len(after) - 1)), label="wanted"))
-        assert list(leaves_at(root, wanted, nodes.load)) == [(number, leaf(after[number])) for number in wanted]
+counts = st.sampled_from([1, 2, 255, 256, 257, 511, 512, 513, 65536, 65537, 66000])
 
 
-def test_one_changed_leaf_of_a_large_disk_loads_one_path() -> None:
+@settings(deadline=None, max_examples=60)
+@given(before=counts, after=counts, data=st.data())
+def test_a_merge_is_the_map_over_all_leaves(before: int, after: int, data: st.DataObject) -> None:
     nodes = Nodes()
-    size = 1 << 40
-    count = segment_count(size, 1 << 24)
-    parent_id = build_map(
-        (leaf(number + 1) for number in range(count)), disk_bytes=size, segment_bytes=1 << 24, store_node=nodes.store
-    )
-    parent = decode_root(nodes.nodes[parent_id])
+    filled = data.draw(st.sampled_from(["all", "none", "start", "sparse"]))
+    old = [ZERO_ID] * before
+    for at in {"all": range(before), "none": (), "start": range(min(3, before)), "sparse": range(0, before, 301)}[
+        filled
+    ]:
+        old[at] = leaf(at)
+    places = data.draw(st.lists(st.integers(0, after - 1), max_size=5))
+    changed = {at: data.draw(st.sampled_from([ZERO_ID, leaf(at, 2)])) for at in places}
+    new = (old + [ZERO_ID] * after)[:after]
+    for at, value in changed.items():
+        new[at] = value
+    parent = decode_root(nodes.load(built(nodes, old)))
 
-    merge_map(parent, {777: leaf(5)}, disk_bytes=size, load_node=nodes.load, store_node=nodes.store)
+    merged = merge_map(parent, changed, disk_bytes=after * SEGMENT, load_node=nodes.load, store_node=nodes.store)
 
-    assert nodes.loaded == parent.height == 2
-    assert leaf(0) == ZERO_ID
+    assert merged == built(nodes, new)
+
+
+@pytest.mark.parametrize("count", [1, 5, 256, 257, 70000])
+def test_chosen_leaves_are_found_where_they_are(count: int) -> None:
+    nodes = Nodes()
+    leaves = [leaf(at) if at // 300 % 2 == 0 else ZERO_ID for at in range(count)]
+    root = decode_root(nodes.content[built(nodes, leaves)])
+    numbers = sorted({0, count // 2, count // 3, max(0, count - 2), count - 1})
+
+    assert list(leaf_ids_at(root, numbers, nodes.load)) == [(at, leaves[at]) for at in numbers]
+
+
+def test_one_change_touches_one_path() -> None:
+    nodes = Nodes()
+    count = 3 * FAN_OUT * FAN_OUT
+    parent = decode_root(nodes.content[built(nodes, [leaf(at) for at in range(count)])])
+    before = len(nodes.content)
+
+    merge_map(parent, {70000: leaf(70000, 2)}, disk_bytes=count * SEGMENT, load_node=nodes.load, store_node=nodes.store)
+
+    assert nodes.loaded == parent.height == 3
+    assert len(nodes.content) - before == parent.height + 1
+    assert segment_count(parent.disk_bytes, SEGMENT) == count
+
+
+def test_a_change_outside_of_the_disk_is_refused() -> None:
+    nodes = Nodes()
+    parent = decode_root(nodes.content[built(nodes, [leaf(0)])])
+
+    with pytest.raises(ValueError, match="outside"):
+        merge_map(parent, {1: leaf(1)}, disk_bytes=SEGMENT, load_node=nodes.load, store_node=nodes.store)
+
+
+def test_a_node_with_too_few_children_is_damage() -> None:
+    nodes = Nodes()
+    parent = decode_root(nodes.content[built(nodes, [leaf(at) for at in range(300)])])
+    short = {key: value for key, value in nodes.content.items() if key != parent.top_id}
+    wrong = next(value for value in short.values() if value[0] == 0x49)
+
+    with pytest.raises(DamagedDataError):
+        merge_map(
+            parent, {299: leaf(299, 2)}, disk_bytes=300 * SEGMENT, load_node=lambda _id: wrong, store_node=nodes.store
+        )

@@ -1,102 +1,112 @@
-"""Cutting again around the changes gives what cutting everything gives, and reads little."""
+"""Cutting again where something changed gives what cutting everything gives."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.content.chunking import GRID_BYTES, Chunker, ChunkingParameters, Piece
-from domain.content.recut import recut
-from domain.model.extents import Extent, aligned, merged
+from domain.content.chunking import GRID_BYTES, Chunker, ChunkingParameters
+from domain.content.disk_map import ZERO_ID, MappedPiece
+from domain.content.recut import Recut, recut
+from domain.model.extents import Extent, aligned, clipped, total_bytes
 
-PARAMETERS = ChunkingParameters(
-    segment_bytes=96 * GRID_BYTES,
-    chunk_bytes_min=2 * GRID_BYTES,
-    chunk_bytes_average=4 * GRID_BYTES,
+SMALL = ChunkingParameters(
+    segment_bytes=64 * GRID_BYTES,
+    chunk_bytes_min=GRID_BYTES,
+    chunk_bytes_average=3 * GRID_BYTES,
     chunk_bytes_max=8 * GRID_BYTES,
 )
-seeds = st.binary(min_size=16, max_size=16)
-_TOUCHING_WINDOWS = (
-    b"\1" * (32 * GRID_BYTES),
-    b"\1" * (32 * GRID_BYTES),
-    [Extent(GRID_BYTES, 1), Extent(12 * GRID_BYTES, 1)],
+CHUNKER = Chunker(SMALL, bytes(range(16)))
+
+zero_runs = st.integers(1, 7).map(lambda length: [0] * length)
+data_runs = st.lists(st.integers(1, 40), min_size=1, max_size=9)
+blocks = st.lists(zero_runs | data_runs, min_size=1, max_size=14).map(
+    lambda runs: [one for run in runs for one in run][:64]
 )
-"""The second window starts inside the look-ahead of the first."""
 
 
-def cut_whole(chunker: Chunker, content: bytes) -> list[Piece]:
-    return chunker.cut(memoryview(bytearray(content)), [Extent(0, len(content))])
+def content_of(block_values: list[int], tail_bytes: int) -> bytearray:
+    content = bytearray()
+    for value in block_values:
+        content += bytes([value]) + random.Random(value).randbytes(GRID_BYTES - 1) if value else bytes(GRID_BYTES)
+    return content[: len(content) - tail_bytes]
 
 
-@st.composite
-def changed_segments(draw: st.DrawFn) -> tuple[bytes, bytes, list[Extent]]:
-    """A segment, the segment after writes, and the ranges that were written (or only reported), off the grid too."""
-    values = draw(st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 3, 250]), min_size=1, max_size=96))
-    tail = draw(st.sampled_from([0, 0, 512, 4095]))
-    old = b"".join(bytes([value]) * GRID_BYTES for value in values)
-    old = old[: len(old) - tail]
-    new = bytearray(old)
-    written = []
-    for _ in range(draw(st.integers(0, 4))):
-        start = draw(st.integers(0, len(new) - 1))
-        if draw(st.booleans()):
-            start -= start % GRID_BYTES
-        length = draw(st.sampled_from([1, 512, GRID_BYTES, 2 * GRID_BYTES, 5 * GRID_BYTES, 9 * GRID_BYTES]))
-        end = min(start + length, len(new))
-        kind = draw(st.sampled_from(["zero", "same", "one", "noise"]))
-        if kind != "same":
-            filling = {"zero": bytes(end - start), "one": b"\1" * (end - start)}.get(kind)
-            new[start:end] = filling if filling is not None else random.Random(start).randbytes(end - start)
-        written.append(Extent(start, end - start))
-    return old, bytes(new), written
+def cut_whole(content: bytearray) -> list[MappedPiece]:
+    return [
+        MappedPiece(piece.length, ZERO_ID if piece.is_zero else _id(content, piece.offset, piece.length))
+        for piece in CHUNKER.cut(memoryview(content), [Extent(0, len(content))])
+    ]
 
 
-@given(changed_segments(), seeds)
-@example(_TOUCHING_WINDOWS, bytes(16))
-@settings(max_examples=600, deadline=None)
-def test_recutting_around_changes_equals_cutting_everything(
-    segment: tuple[bytes, bytes, list[Extent]], seed: bytes
-) -> None:
-    old, new, written = segment
-    chunker = Chunker(PARAMETERS, seed)
-    old_pieces = cut_whole(chunker, old)
-    buffer = memoryview(bytearray(b"\xee" * len(new)))  # stale bytes of another segment
-    read: list[Extent] = []
+def cut_again(before: list[MappedPiece], content: bytearray, changes: list[Extent]) -> tuple[list[MappedPiece], int]:
+    """The new pieces, and how many bytes were asked for."""
+    buffer = bytearray(b"\xee" * len(content))
+    asked: list[Extent] = []
 
-    def fetch(extent: Extent) -> None:
-        read.append(extent)
-        buffer[extent.offset : extent.end] = new[extent.offset : extent.end]
+    def load(window: Extent) -> Iterable[Extent]:
+        asked.append(window)
+        buffer[window.offset : window.end] = content[window.offset : window.end]
+        return [window]
 
-    changes = list(aligned(merged(sorted(written)), GRID_BYTES, len(new)))
-    result = recut(chunker, buffer, old_pieces, changes, fetch)
-
-    assert [one.piece for one in result] == cut_whole(chunker, new)
-    for one in result:
-        span = slice(one.piece.offset, one.piece.offset + one.piece.length)
-        if one.old is not None:
-            assert old_pieces[one.old] == one.piece
-            assert old[span] == new[span]
-        elif not one.piece.is_zero:
-            assert buffer[span] == new[span]
-    assert sum(extent.length for extent in read) == sum(extent.length for extent in merged(sorted(read)))
+    found = recut(CHUNKER, memoryview(buffer), before, changes, load)
+    return [_mapped(one, buffer) for one in found], total_bytes(asked)
 
 
-def test_one_changed_block_reads_a_neighbourhood_and_not_the_segment() -> None:
-    parameters = ChunkingParameters(segment_bytes=8 << 20)
-    chunker = Chunker(parameters, bytes(range(16)))
-    old = random.Random(1).randbytes(8 << 20)
-    new = bytearray(old)
-    new[4 << 20 : (4 << 20) + 4096] = random.Random(2).randbytes(4096)
-    buffer = memoryview(bytearray(len(new)))
-    read = []
+@settings(max_examples=400)
+@given(before=blocks, data=st.data(), tail=st.integers(0, GRID_BYTES - 1))
+def test_it_gives_what_cutting_everything_gives(before: list[int], data: st.DataObject, tail: int) -> None:
+    old = content_of(before, tail)
+    after = list(before)
+    for place in data.draw(st.lists(st.integers(0, len(before) - 1), min_size=1, max_size=6)):
+        run = data.draw(st.integers(1, 6))
+        for at in range(place, min(place + run, len(before))):
+            after[at] = data.draw(st.sampled_from([0, 0, *range(1, 40)]))
+    new = content_of(after, tail)
+    touched = [Extent(at * GRID_BYTES, GRID_BYTES) for at in range(len(before)) if before[at] != after[at]]
+    extra = data.draw(st.lists(st.integers(0, len(old) - 1), max_size=2))
+    reported = sorted([*touched, *(Extent(at, 1) for at in extra)])
+    changes = list(clipped(aligned(reported, GRID_BYTES, len(old)), Extent(0, len(old))))
 
-    def fetch(extent: Extent) -> None:
-        read.append(extent.length)
-        buffer[extent.offset : extent.end] = new[extent.offset : extent.end]
+    pieces, _ = cut_again(cut_whole(old), new, changes)
 
-    recut(chunker, buffer, cut_whole(chunker, old), [Extent(4 << 20, 4096)], fetch)
+    assert pieces == cut_whole(new)
 
-    assert 0 < sum(read) < 1 << 20
-    assert not recut(chunker, buffer, [], [], fetch)
+
+def test_nothing_is_read_when_nothing_changed() -> None:
+    content = content_of([1, 2, 0, 0, 0, 0, 3], 0)
+
+    assert cut_again(cut_whole(content), content, []) == (cut_whole(content), 0)
+
+
+def test_a_change_in_a_long_segment_reads_little_of_it() -> None:
+    chunker = Chunker(ChunkingParameters(), bytes(range(16)))
+    content = bytearray(random.Random(5).randbytes(16 << 20))
+    old = [
+        MappedPiece(piece.length, _id(content, piece.offset, piece.length))
+        for piece in chunker.cut(memoryview(content), [Extent(0, len(content))])
+    ]
+    change = Extent(5 << 20, 64 << 10)
+    content[change.offset : change.end] = random.Random(6).randbytes(change.length)
+    asked: list[Extent] = []
+
+    def load(window: Extent) -> Iterable[Extent]:
+        asked.append(window)
+        return [window]
+
+    found = recut(chunker, memoryview(content), old, [change], load)
+
+    assert [one.piece for one in found] == chunker.cut(memoryview(content), [Extent(0, len(content))])
+    assert total_bytes(asked) < 1 << 20
+
+
+def _mapped(one: Recut, buffer: bytearray) -> MappedPiece:
+    piece = one.piece
+    return MappedPiece(piece.length, one.chunk_id or _id(buffer, piece.offset, piece.length))
+
+
+def _id(content: bytearray, offset: int, length: int) -> bytes:
+    return random.Random(bytes(content[offset : offset + length])).randbytes(32)

@@ -108,16 +108,6 @@ class VhdxDisk:
         """The ranges that any layer of the chain may hold, ascending and merged, found while they are asked for."""
         return merged(self._allocated(0, self.size_bytes))
 
-    def written_extents(self, layers: int) -> Iterator[Extent]:
-        """The ranges that the top ``layers`` layers decide, ascending and merged: what they hold, zeros included."""
-        disk: VhdxDisk | None = self
-        series = []
-        for _ in range(layers):
-            assert disk is not None
-            series.append(disk._written())  # noqa: SLF001
-            disk = disk._parent  # noqa: SLF001
-        return merged(merge(*series))
-
     def close(self) -> None:
         """Close this layer and those below it."""
         self._source.close()
@@ -178,20 +168,6 @@ class VhdxDisk:
             _clear(buffer[inside:])
         else:
             _clear(buffer)
-
-    def _written(self) -> Iterator[Extent]:
-        """What this layer alone decides: every block that it does not leave to its parent."""
-        block_bytes = self._metadata.block_bytes
-        for first, stop, state in self._state_runs(0, -(-self.size_bytes // block_bytes)):
-            left, right = first * block_bytes, min(self.size_bytes, stop * block_bytes)
-            if state == _PARTIAL:
-                for block in range(first, stop):
-                    start = block * block_bytes
-                    for piece in self._partial_pieces(block, 0, start, min(right, start + block_bytes)):
-                        if piece.origin is _Origin.FILE:
-                            yield Extent(piece.start, piece.stop - piece.start)
-            elif state != _NOT_PRESENT:
-                yield Extent(left, right - left)
 
     def _allocated(self, start: int, end: int) -> Iterator[Extent]:
         """Ascending; extents may touch and overlap, and lie inside ``[start, end)``."""

@@ -6,6 +6,10 @@ starts it here. A UEFI guest comes from generation 2, whose only disk controller
 QEMU does not have; its disks hang on AHCI (machine ``q35``), the one controller that OVMF, Windows (``storahci``) and
 generic Linux kernels (``ahci``) all drive without an added driver. Data disks that hung on SCSI in a generation 1
 guest hang on AHCI too. Disk 0 is what the firmware starts, wherever it hangs.
+
+Neither IDE nor AHCI knows sectors of 4096 bytes, which Hyper-V's SCSI adapter offers. Such disks hang on virtio-scsi,
+which OVMF and generic Linux kernels drive; Windows brings no driver for it. NVMe, which it has one for, cannot stop the
+machine at an error of the lab's own disk.
 """
 
 from __future__ import annotations
@@ -21,10 +25,14 @@ from domain.ports.lab import LabDisk, LabPlan
 
 DISKS_MAX = 32
 _AHCI_PORTS = 6
+_SMALL_SECTOR_BYTES = 512
 _IDE_CHANNELS = 2
 _IDE_UNITS = 2
 _MIB = 1024 * 1024
 _TRANSLATION_CACHE_MIB = 256
+
+
+_Numbered = list[tuple[int, LabDisk]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +123,7 @@ def _block_node(index: int) -> dict[str, object]:
 
 
 def _devices(plan: LabPlan) -> Iterator[str]:
-    on_ide, on_ahci = _placed(plan)
+    on_ide, on_ahci, on_virtio = _placed(plan)
     for index, disk in on_ide:
         yield from ("-device", _drive(index, f"bus=ide.{disk.place.controller_number},unit={disk.place.location}"))
     # q35 brings one AHCI controller along, named ide.0 to ide.5.
@@ -128,12 +136,19 @@ def _devices(plan: LabPlan) -> Iterator[str]:
         if controller_port == 0:
             yield from ("-device", f"ich9-ahci,id=ahci{controller}")
         yield from ("-device", _drive(index, f"bus=ahci{controller}.{controller_port}"))
+    if on_virtio:
+        yield from ("-device", "virtio-scsi-pci,id=large")
+    for port, (index, disk) in enumerate(on_virtio):
+        yield from ("-device", _large_sector_drive(index, disk, f"bus=large.0,scsi-id={port}"))
 
 
-def _placed(plan: LabPlan) -> tuple[list[tuple[int, LabDisk]], list[tuple[int, LabDisk]]]:
-    disks = list(enumerate(plan.disks))
+def _placed(plan: LabPlan) -> tuple[_Numbered, _Numbered, _Numbered]:
+    """The disks on IDE, on AHCI and on virtio."""
+    numbered = list(enumerate(plan.disks))
+    on_virtio = [(index, disk) for index, disk in numbered if disk.sector_size_bytes != _SMALL_SECTOR_BYTES]
+    disks = [(index, disk) for index, disk in numbered if disk.sector_size_bytes == _SMALL_SECTOR_BYTES]
     if plan.firmware is Firmware.UEFI:
-        return [], disks
+        return [], disks, on_virtio
     on_ide = [(index, disk) for index, disk in disks if disk.place.controller is Controller.IDE]
     places = {(disk.place.controller_number, disk.place.location) for _, disk in on_ide}
     exists = all(0 <= channel < _IDE_CHANNELS and 0 <= unit < _IDE_UNITS for channel, unit in places)
@@ -142,9 +157,14 @@ def _placed(plan: LabPlan) -> tuple[list[tuple[int, LabDisk]], list[tuple[int, L
             "Two disks share a place on the IDE controller, or a place is not one of its four.",
             next_step="Correct the places of the disks in the machine's configuration.",
         )
-    return on_ide, [(index, disk) for index, disk in disks if disk.place.controller is Controller.SCSI]
+    return on_ide, [(index, disk) for index, disk in disks if disk.place.controller is Controller.SCSI], on_virtio
 
 
 def _drive(index: int, place: str) -> str:
     # An error of the lab's own disks must stop the machine: handed on, it would look like the guest's failure.
     return f"ide-hd,drive=disk{index},{place},bootindex={index},rerror=stop,werror=stop"
+
+
+def _large_sector_drive(index: int, disk: LabDisk, place: str) -> str:
+    sector = f"logical_block_size={disk.sector_size_bytes},physical_block_size={disk.sector_size_bytes}"
+    return f"scsi-hd,drive=disk{index},{place},{sector},bootindex={index},rerror=stop,werror=stop"

@@ -23,7 +23,7 @@ from domain.ports.lab import LabDisk, LabPlan
 
 _MIB = 1024 * 1024
 _MEMORY_BYTES_MIN = 32 * _MIB
-_SECTOR_BYTES = 512
+_SECTORS_BYTES = (512, 4096)
 _OVERLAY_S_MAX = 30.0
 # Time for the watcher to notice the end itself before the lab pulls the plug.
 _GRACE_S = 10.0
@@ -143,7 +143,11 @@ def _check(plan: LabPlan) -> None:
 
 
 def _check_disk(disk: LabDisk) -> None:
-    if disk.size_bytes <= 0 or disk.size_bytes % _SECTOR_BYTES:
+    if disk.sector_size_bytes not in _SECTORS_BYTES:
+        raise BadInputError(
+            f"The lab has no disks with sectors of {disk.sector_size_bytes} bytes.", where=str(disk.image)
+        )
+    if disk.size_bytes <= 0 or disk.size_bytes % disk.sector_size_bytes:
         raise BadInputError(
             f"A disk of {disk.size_bytes} bytes is not a whole number of sectors.", where=str(disk.image)
         )

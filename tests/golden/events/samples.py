@@ -10,7 +10,18 @@ import msgspec
 import numpy as np
 
 from domain.content.packs import PackTable
-from domain.events import backup, machine, prune, recovery, repository, restore_point, retention, scrub, verification
+from domain.events import (
+    backup,
+    machine,
+    prune,
+    recovery,
+    repository,
+    restore_point,
+    retention,
+    running,
+    scrub,
+    verification,
+)
 from domain.events.recorded import RecordedEvent, registered_events
 from domain.model.extents import Extent
 from domain.model.machines import Controller, DiskPlace, Firmware, Machine, MachineSettings, VirtualDisk
@@ -296,4 +307,17 @@ def _upkeep_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
         scrub.ScrubCompleted(packs_read=2, read_bytes=2468, packs_damaged=1, packs_left=5, seconds=2.5, **place),
         scrub.ScrubFailed(reason="EnvironmentTroubleError", error="the disk is gone", **place),
         recovery.PackAdopted(**packed, **place),
+        running.DueRunStarted(host="keeper", jobs=("backup of «web»: every 24 h", "scrub: never done before"), **place),
+        running.DueJobEnded(
+            kind="backup",
+            machine_id="m-1",
+            machine_name="Büro-Server «1»",
+            reason="never done before",
+            started_at=AT,
+            seconds=12.5,
+            result="done",
+            said="1.2 GiB read",
+            **place,
+        ),
+        running.DueRunEnded(result="done", jobs=2, jobs_failed=0, seconds=60.25, **place),
     )

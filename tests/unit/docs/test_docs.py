@@ -86,11 +86,15 @@ def test_the_configuration_that_init_writes_is_valid() -> None:
 
 def test_the_lines_that_init_writes_as_comments_are_valid_as_well() -> None:
     text = initial_text("repository", ())
-    uncommented = re.sub(r"^# (?=\[mail\.smtp\]|\w+ = )", "", text, flags=re.MULTILINE)
-    smtp = msgspec.toml.decode(uncommented, type=Configuration).mail.smtp
+    uncommented = re.sub(r"^# (?=\[+[\w.]+\]+$|\w+ = )", "", text, flags=re.MULTILINE)
+    written = msgspec.toml.decode(uncommented, type=Configuration)
 
     assert uncommented != text
-    assert smtp.user == "atesta"
+    assert written.mail.smtp.user == "atesta"
+    assert str(written.retention.policy()) == "last 3, daily 7, weekly 5, monthly 12"
+    assert [(one.match, str(one.policy())) for one in written.retention.machines] == [
+        ("sql*", "yearly 10, within 30 d")
+    ]
 
 
 def test_every_exit_code_is_documented_with_its_family() -> None:

@@ -12,6 +12,7 @@ from domain.events.backup import BackupFailed, BackupStarted, PostSnapshot, Prep
 from domain.events.recorded import registered_events
 from domain.events.stream_rules import (
     BACKUP_RUN,
+    DUE_RUN,
     MACHINE,
     NEW,
     PRUNE_RUN,
@@ -34,6 +35,7 @@ _TABLES = (
     RETENTION_RUN,
     PRUNE_RUN,
     SCRUB_RUN,
+    DUE_RUN,
     RECOVERY,
     MACHINE,
     REPOSITORY,

@@ -14,7 +14,13 @@ from domain.content.packs import PackTable
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
 from domain.events.machine import MachineRegistered, MachineRelocated, machine_stream
 from domain.events.recorded import RecordedEvent
-from domain.events.restore_point import RestorePointCommitted, VerificationRecorded
+from domain.events.restore_point import (
+    RestorePointCommitted,
+    RestorePointExpired,
+    RestorePointHeld,
+    RestorePointReleased,
+    VerificationRecorded,
+)
 from domain.events.verification import ReportMailed, ReportQueued, VerdictReached, VerificationStarted
 from domain.model.protection import Consistency
 from domain.model.verdicts import ConsoleState, Grade, VerdictWord
@@ -118,6 +124,32 @@ def _run(rng: random.Random, number: int) -> Iterator[RecordedEvent]:
     )
     if rng.random() < 0.7:
         yield from verified(point, check, machine_id, rng.choice(list(VerdictWord)))
+        yield from _held_or_expired(rng, point, 3)
+    else:
+        yield from _held_or_expired(rng, point, 2)
+
+
+def _held_or_expired(rng: random.Random, point: UUID, version: int) -> Iterator[RecordedEvent]:
+    fate = rng.randrange(4)
+    place: dict[str, Any] = {"originator_id": point, "at": AT}
+    if fate in (1, 2):
+        yield RestorePointHeld(originator_version=version, reason="legal hold 7", **place)
+    if fate == 2:
+        yield RestorePointReleased(originator_version=version + 1, reason="closed", **place)
+    if fate == 3:
+        yield expired(point, version)
+
+
+def expired(point: UUID, version: int) -> RestorePointExpired:
+    """The end of a point."""
+    return RestorePointExpired(
+        originator_id=point,
+        originator_version=version,
+        at=AT,
+        retention_id=UUID(int=77),
+        policy="last 7",
+        reason="not among the last 7",
+    )
 
 
 def _committed(point: UUID, backup: UUID, machine_id: str) -> RestorePointCommitted:

@@ -64,6 +64,8 @@ def test_every_flipped_byte_of_a_row_is_found_in_the_log(tmp_path: Path) -> None
                 )
                 with pytest.raises(DamagedDataError):
                     list(log.events_after(number - 1))
+                with pytest.raises(DamagedDataError):
+                    list(log.rows_after(number - 1))
                 checked += 1
             change(path, f"UPDATE stored_events SET {name}=? WHERE notification_id=7", value)
         assert [one.event for one in log.events_after(number - 1)] == [event]

@@ -20,7 +20,7 @@ SIZE = 4 * MIB
 
 def exports(*folders: Path) -> ExportedMachines:
     files = DiskFiles(folders)
-    return ExportedMachines(folders, files, files.parent_of)
+    return ExportedMachines(folders, files, files.parent_of, files.layer_extents)
 
 
 def only(*folders: Path) -> Machine:

@@ -1,125 +1,168 @@
-"""What an export can say of its changes: nothing, the checkpoints on top, or that it does not know."""
+"""What the files of an export tell about changes, and when they tell nothing."""
 
 from __future__ import annotations
 
-import shutil
+import json
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from adapters.exports import change_marks
-from domain.errors import ChangesUnknownError
+from adapters.exports.change_marks import FileMarks
+from adapters.exports.changes_file import ToldChanges, changes_file_of
+from domain.errors import DamagedDataError
 from domain.model.extents import Extent
-from tests.unit.disks.vhdx_images import FULL, MIB, PARTIAL, UNMAPPED, ZERO, Block, Image, linkage, open_image
-from tests.unit.exports.export_folders import checkpoint, disk, exports
+from domain.ports.changes import MARK_LENGTH_MAX, ChangesUnknownError
 
-BASE, FIRST, SECOND = "vm.vhdx", "vm_A.avhdx", "vm_B.avhdx"
-
-
-@pytest.fixture(autouse=True)
-def _settled_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that a test has just written count as old."""
-    monkeypatch.setattr(change_marks, "_SETTLED_NS", -1)
+LATER_NS = time.time_ns() + (3600 << 30)
 
 
-def mark_of(folder: Path) -> str:
-    source = exports(folder)
-    (machine,) = source.machines()
-    with source.frozen(machine, source.plan(machine)) as frozen:
-        return frozen.disks[0].change_mark
+def later() -> int:
+    """Long after anything that a test did."""
+    return LATER_NS
 
 
-def changed(folder: Path, mark: str) -> Sequence[Extent]:
-    source = exports(folder)
-    (machine,) = source.machines()
-    with source.frozen(machine, source.plan(machine)) as frozen:
-        return list(frozen.disks[0].changed_since(mark))
+def no_layers(path: Path) -> Sequence[Extent]:
+    raise DamagedDataError("no such layer", where=str(path))
 
 
-def test_the_same_files_hold_no_change(tmp_path: Path) -> None:
-    disk(tmp_path / BASE)
-    mark = mark_of(tmp_path)
-
-    assert 0 < len(mark) <= 4096
-    assert changed(tmp_path, mark) == []
+def marks(*files: Path, layers: object = no_layers) -> FileMarks:
+    return FileMarks(files, layers, later)  # type: ignore[arg-type]
 
 
-def test_new_checkpoints_on_top_are_the_changes(tmp_path: Path) -> None:
-    disk(tmp_path / BASE)
-    mark = mark_of(tmp_path)
-    checkpoint(tmp_path / FIRST, BASE)
-    between = mark_of(tmp_path)
-    checkpoint(tmp_path / SECOND, FIRST, needs=2, guid=3)
-
-    assert changed(tmp_path, mark) == [Extent(0, MIB)]
-    assert changed(tmp_path, between) == [Extent(0, MIB)]
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    path = tmp_path / "web.vhdx"
+    path.write_bytes(b"base" * 1000)
+    return path
 
 
-def test_a_written_base_is_not_trusted(tmp_path: Path) -> None:
-    path = disk(tmp_path / BASE)
-    mark = mark_of(tmp_path)
-    with path.open("r+b") as file:
-        file.seek(path.stat().st_size - 1)
-        file.write(b"!")
-
-    with pytest.raises(ChangesUnknownError, match="not those of the last backup"):
-        changed(tmp_path, mark)
+def test_untouched_files_have_no_changes(base: Path) -> None:
+    assert marks(base).changed_since(marks(base).mark) == ()
 
 
-def test_a_copy_in_the_same_place_is_not_trusted(tmp_path: Path) -> None:
-    path = disk(tmp_path / BASE)
-    mark = mark_of(tmp_path)
-    shutil.copy2(path, tmp_path / "copy")
-    (tmp_path / "copy").replace(path)
+def test_layers_on_top_of_untouched_files_are_the_changes(base: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.avhdx", tmp_path / "b.avhdx"
+    before = marks(base).mark
+    for path in (first, second):
+        path.write_bytes(b"layer")
+    written = {first: [Extent(0, 10), Extent(50, 10)], second: [Extent(5, 10)]}
 
-    with pytest.raises(ChangesUnknownError):
-        changed(tmp_path, mark)
+    found = marks(second, first, base, layers=written.__getitem__).changed_since(before)
 
-
-def test_a_checkpoint_that_was_merged_away_is_not_trusted(tmp_path: Path) -> None:
-    disk(tmp_path / BASE)
-    path = checkpoint(tmp_path / FIRST, BASE)
-    mark = mark_of(tmp_path)
-    path.unlink()
-
-    with pytest.raises(ChangesUnknownError):
-        changed(tmp_path, mark)
+    assert found == (Extent(0, 15), Extent(50, 10))
 
 
-@pytest.mark.parametrize("mark", ["nonsense", "files-1", "files-2 00", "rct {1}"])
-def test_a_mark_of_another_kind_is_not_understood(tmp_path: Path, mark: str) -> None:
-    disk(tmp_path / BASE)
+@pytest.mark.parametrize("touch", ["write", "time", "copy", "gone"])
+def test_a_touched_file_tells_nothing(base: Path, touch: str) -> None:
+    mark = marks(base).mark
+    if touch == "write":
+        status = base.stat()
+        with base.open("r+b") as file:
+            file.write(b"X")
+        os.utime(base, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif touch == "time":
+        os.utime(base, ns=(1, 1))
+    elif touch == "copy":
+        content = base.read_bytes()
+        base.rename(base.with_suffix(".old"))
+        base.write_bytes(content)
+    other = marks(base) if touch != "gone" else marks(base.with_name("web.vhdx"))
+
+    if touch == "gone":
+        assert other.changed_since(mark) == ()
+        return
+    with pytest.raises(ChangesUnknownError, match="written to"):
+        other.changed_since(mark)
+
+
+def test_a_layer_that_cannot_be_read_tells_nothing(base: Path, tmp_path: Path) -> None:
+    before = marks(base).mark
+    layer = tmp_path / "a.avhdx"
+    layer.write_bytes(b"x")
+
+    with pytest.raises(ChangesUnknownError, match="no such layer"):
+        marks(layer, base).changed_since(before)
+
+
+def test_a_checkpoint_that_was_merged_tells_nothing(base: Path, tmp_path: Path) -> None:
+    layer = tmp_path / "a.avhdx"
+    layer.write_bytes(b"x")
 
     with pytest.raises(ChangesUnknownError):
-        changed(tmp_path, mark)
+        marks(base).changed_since(marks(layer, base).mark)
 
 
-def test_a_file_that_was_written_a_moment_ago_gets_no_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk(tmp_path / BASE)
-    monkeypatch.setattr(change_marks, "_SETTLED_NS", 3_000_000_000)
+@pytest.mark.parametrize("mark", ["", "files-1:", "files-1:,", "rubbish", "told-1:x|y", "files-1:" + "0" * 32])
+def test_a_mark_of_another_kind_tells_nothing(base: Path, mark: str) -> None:
+    with pytest.raises(ChangesUnknownError):
+        marks(base).changed_since(mark)
 
-    assert mark_of(tmp_path) == ""
+
+def test_a_file_that_was_touched_just_now_gets_no_mark(base: Path) -> None:
+    assert FileMarks((base,), no_layers).mark == ""
 
 
-def test_a_layer_decides_its_blocks_its_present_sectors_and_its_zeros() -> None:
-    base = Image(size_bytes=6 * MIB, blocks={0: Block(state=FULL, content=b"b" * MIB)})
-    child = Image(
-        size_bytes=6 * MIB,
-        parent=linkage(),
-        blocks={
-            1: Block(state=FULL, content=b"c" * MIB),
-            2: Block(state=ZERO),
-            4: Block(state=PARTIAL, content=b"p" * MIB, present=frozenset({0, 1, 9})),
-            5: Block(state=UNMAPPED),
-        },
-    )
-    opened = open_image(child.build(), base.build())
+def test_a_mark_of_the_longest_chain_is_short_enough(base: Path) -> None:
+    assert len(marks(*[base] * 64).mark) <= MARK_LENGTH_MAX
 
-    assert list(opened.written_extents(1)) == [
-        Extent(MIB, 2 * MIB),
-        Extent(4 * MIB, 1024),
-        Extent(4 * MIB + 9 * 512, 512),
-        Extent(5 * MIB, MIB),
-    ]
-    assert next(opened.written_extents(2)) == Extent(0, 3 * MIB)
+
+def told(base: Path, **content: object) -> ToldChanges:
+    path = changes_file_of(base)
+    path.write_text(json.dumps(content))
+    return ToldChanges(path, base, 4000, marks(base))
+
+
+def written(base: Path, byte: bytes) -> None:
+    with base.open("r+b") as file:
+        file.write(byte)
+
+
+def test_a_changes_file_says_what_changed_since_its_baseline(base: Path) -> None:
+    before = told(base, mark="t1").mark
+    written(base, b"Y")
+
+    found = told(base, mark="t2", baseline="t1", extents=[[100, 50], [0, 10], [120, 100]]).changed_since(before)
+
+    assert found == (Extent(0, 10), Extent(100, 120))
+
+
+def test_a_changes_file_that_stayed_while_the_image_went_on_is_not_believed(base: Path) -> None:
+    before = told(base, mark="t1").mark
+    written(base, b"Y")
+    os.utime(changes_file_of(base))
+    after = ToldChanges(changes_file_of(base), base, 4000, marks(base))
+
+    with pytest.raises(ChangesUnknownError):
+        after.changed_since(before)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"mark": "t2", "baseline": "t0", "extents": []}, "written to"),
+        ({"mark": "t2", "baseline": "t1", "extents": [[3999, 2]]}, "beyond the end"),
+        ({"mark": "t2", "baseline": "t1", "extents": [[0, 0]]}, "is wrong"),
+        ({"mark": "t2", "baseline": "t1", "extents": [[-1, 5]]}, "is wrong"),
+        ({"mark": "", "baseline": "t1"}, "is wrong"),
+        ({"mark": "t2", "baseline": "t1", "surprise": 1}, "is wrong"),
+    ],
+)
+def test_a_changes_file_that_cannot_be_right_is_not_believed(base: Path, content: dict[str, object], why: str) -> None:
+    before = told(base, mark="t1").mark
+    written(base, b"Y")
+
+    with pytest.raises(ChangesUnknownError, match=why):
+        told(base, **content).changed_since(before)
+
+
+def test_a_changes_file_that_is_older_than_its_image_is_not_believed(base: Path) -> None:
+    before = told(base, mark="t1").mark
+    changes = told(base, mark="t2", baseline="t1", extents=[[0, 1]])
+    os.utime(changes_file_of(base), ns=(1, 1))
+
+    with pytest.raises(ChangesUnknownError, match="older"):
+        ToldChanges(changes_file_of(base), base, 4000, marks(base)).changed_since(before)
+    assert changes.changed_since(before) == (Extent(0, 1),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,26 @@ def test_a_generation_2_guest_fills_the_built_in_controller_before_others() -> N
     assert "drive=disk5,bus=ide.5," in devices[5]
     assert devices[6] == "ich9-ahci,id=ahci0"
     assert "drive=disk6,bus=ahci0.0," in devices[7]
+
+
+@pytest.mark.parametrize("firmware", list(Firmware))
+def test_disks_of_large_sectors_keep_their_sectors_and_their_place_in_the_order(firmware: Firmware) -> None:
+    plan = _plan(firmware, _place(Controller.SCSI), _place(Controller.SCSI, 0, 1), _place(Controller.SCSI, 0, 2))
+    disks = (
+        replace(plan.disks[0], sector_size_bytes=4096),
+        plan.disks[1],
+        replace(plan.disks[2], sector_size_bytes=4096),
+    )
+    devices = _values(_command(replace(plan, disks=disks)), "-device")
+    large = [device for device in devices if device.startswith("scsi-hd")]
+    assert devices.count("virtio-scsi-pci,id=large") == 1
+    assert [device.split(",")[1:4] for device in large] == [
+        ["drive=disk0", "bus=large.0", "scsi-id=0"],
+        ["drive=disk2", "bus=large.0", "scsi-id=1"],
+    ]
+    assert all("logical_block_size=4096" in device and "rerror=stop,werror=stop" in device for device in large)
+    assert "bootindex=0" in large[0]
+    assert any(device.startswith("ide-hd,drive=disk1,") for device in devices)
 
 
 def test_the_bounds_and_the_sandbox_are_always_there() -> None:

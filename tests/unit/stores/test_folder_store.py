@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -66,9 +67,10 @@ def test_more_packs_than_files_may_be_open_are_read(folder: Path) -> None:
     ids = [number.to_bytes(32, "big") for number in range(100)]
     for pack_id in ids:
         put(store, pack_id, pack_id)
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
 
     assert [store.read_pack(pack_id, 0, 32) for pack_id in ids * 2] == ids * 2
-    assert len(list(Path("/proc/self/fd").iterdir())) < 100
+    assert len(list(Path("/proc/self/fd").iterdir())) < open_before + 100
 
 
 def test_a_draft_that_is_swept_between_its_birth_and_its_lock_is_made_again(
@@ -253,3 +255,37 @@ def test_missing_permissions_are_told_as_trouble_with_the_environment(open_folde
     )
 
     assert (done.stdout, done.returncode) == ("6\n", 0), done.stderr
+
+
+def test_a_sector_that_the_disk_does_not_give_back_is_damage_of_that_pack_and_other_trouble_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderPackStore(tmp_path)
+    draft = store.new_pack()
+    draft.append(b"content")
+    draft.commit(bytes(32))
+
+    for code, family in ((errno.EIO, DamagedDataError), (errno.ENOMEM, EnvironmentTroubleError)):
+
+        def broken(*_: object, code: int = code) -> bytes:
+            raise OSError(code, os.strerror(code))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pread", broken)
+            with pytest.raises(family):
+                store.read_pack(bytes(32), 0, 7)
+    assert store.read_pack(bytes(32), 0, 7) == b"content"
+
+
+def test_files_among_the_packs_that_are_none_are_named(tmp_path: Path) -> None:
+    store = FolderPackStore(tmp_path)
+    draft = store.new_pack()
+    draft.append(b"content")
+    draft.commit(bytes(32))
+    stray = tmp_path / "packs" / "notes.txt"
+    stray.write_text("mine")
+    misplaced = tmp_path / "packs" / "ab" / f"{bytes(32).hex()}.pack"
+    misplaced.parent.mkdir()
+    misplaced.write_text("")
+
+    assert store.foreign_files() == sorted([str(stray), str(misplaced)])

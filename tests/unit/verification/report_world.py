@@ -62,7 +62,7 @@ def a_report(
             compressed_bytes=GIB // 8,
             excluded_bytes=GIB,
             kind="incremental",
-            cause="it starts from the last point, 0a1b2c3d",
+            cause="changes since the last restore point",
         ),
         redacted=redacted,
         signed_head="atesta-log/main 1842 9RkB6yq0",

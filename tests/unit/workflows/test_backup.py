@@ -48,9 +48,9 @@ def test_a_backup_tells_its_story_in_order(tmp_path: Path) -> None:
             "extents-captured",
             "changes-determined",
             "changes-determined",
-            "chunks-written",
-            "chunks-written",
             "post-snapshot",
+            "chunks-written",
+            "chunks-written",
             "synthetic-full-merged",
             "synthetic-full-merged",
             "restore-point-committed",
@@ -62,15 +62,16 @@ def test_a_backup_tells_its_story_in_order(tmp_path: Path) -> None:
         assert repository.restored(point) == [noise(2 * SEGMENT), noise(SEGMENT, 2)]
 
 
-def test_a_second_backup_of_the_same_content_stores_no_pack(tmp_path: Path) -> None:
+def test_a_second_backup_of_the_same_content_stores_its_manifest_only(tmp_path: Path) -> None:
     source = source_with(noise(SEGMENT))
     with opened(tmp_path) as repository:
         repository.workflow().back_up(source, source.machine)
         packs = set(repository.vault.store.pack_ids())
         summary = repository.workflow().back_up(source, source.machine)
 
-        assert set(repository.vault.store.pack_ids()) == packs
-        assert (summary.new_bytes, summary.stored_bytes, summary.duplicate_bytes) == (0, 0, SEGMENT)
+        (added,) = set(repository.vault.store.pack_ids()) - packs
+        assert repository.vault.store.pack_bytes(added) == summary.stored_bytes < 2048
+        assert (summary.new_bytes, summary.duplicate_bytes) == (0, SEGMENT)
         first, second = repository.points()
         assert first.disks[0].root == second.disks[0].root
 
@@ -100,6 +101,25 @@ def test_swap_is_left_out_and_named(tmp_path: Path) -> None:
         assert (summary.excluded_bytes, point.excluded_bytes) == (65_536, 65_536)
         (event,) = [event for event in repository.events() if isinstance(event, RangesExcluded)]
         assert (event.where, event.extents) == ("/swap", (swap,))
+
+
+@pytest.mark.parametrize(
+    ("keep_swap_of", "is_kept"),
+    [((), False), (("WEB",), True), (("db", "w*"), True), (("web-",), False), (("m-1",), True)],
+)
+def test_swap_of_a_machine_that_is_named_is_stored(
+    tmp_path: Path, keep_swap_of: tuple[str, ...], is_kept: bool
+) -> None:
+    source = source_with(noise(SEGMENT))
+    assert (source.machine.name, source.machine.machine_id) == ("web", "m-1")
+    with opened(tmp_path) as repository:
+        workflow = repository.workflow(ScriptedGuests(Extent(65_536, 65_536)), keep_swap_of=keep_swap_of)
+        summary = workflow.back_up(source, source.machine)
+
+        (point,) = repository.points()
+        assert (repository.restored(point) == [noise(SEGMENT)]) is is_kept
+        assert summary.excluded_bytes == (0 if is_kept else 65_536)
+        assert any(isinstance(event, RangesExcluded) for event in repository.events()) is not is_kept
 
 
 @pytest.mark.parametrize("swap", [Extent(100, 4096), Extent(0, 100), Extent(SEGMENT, 4096)])

@@ -44,7 +44,7 @@ class World:
     def pack_of(self, kind: PackKind) -> bytes:
         """The first disk's pack of a kind."""
         vault = small_vault(self.store)
-        return next(pack for pack in self.index.packs if load_layout(vault, pack).header.kind is kind)
+        return next(pack for pack in self.index.packs_by_id if load_layout(vault, pack).header.kind is kind)
 
     def damage(self, pack_id: bytes, offset: int) -> None:
         content = bytearray(self.store.read_pack(pack_id, 0, self.store.pack_bytes(pack_id)))
@@ -83,8 +83,23 @@ def test_a_damaged_frame_is_named_with_its_pack_and_the_bytes_of_the_disk(world:
 
 
 @pytest.mark.parametrize("kind", list(PackKind))
-@pytest.mark.parametrize("offset", [0, 20, HEADER_BYTES + 1, -1, -17])
-def test_damage_anywhere_in_a_pack_is_told_and_the_other_disk_is_untouched(
+@pytest.mark.parametrize("offset", [0, 8, 10, 13, 40, -1, -9, -17])
+def test_damage_of_header_footer_or_trailer_costs_nothing_when_an_event_has_the_table(
+    world: World, kind: PackKind, offset: int
+) -> None:
+    pack = world.pack_of(kind)
+    world.damage(pack, offset)
+
+    assert world.restored(0) == world.contents[0]
+    world.index.facts.clear()
+    with pytest.raises(DamagedDataError) as caught:
+        world.restored(0)
+    assert pack.hex() in caught.value.where
+
+
+@pytest.mark.parametrize("kind", list(PackKind))
+@pytest.mark.parametrize("offset", [16, 31, HEADER_BYTES, HEADER_BYTES + 1])
+def test_damage_anywhere_else_in_a_pack_is_told_and_the_other_disk_is_untouched(
     world: World, kind: PackKind, offset: int
 ) -> None:
     pack = world.pack_of(kind)
@@ -110,7 +125,7 @@ def test_a_missing_pack_is_told(world: World, kind: PackKind) -> None:
 
 
 def test_a_pack_that_was_replaced_by_another_one_is_told(world: World) -> None:
-    first, _, second = list(world.index.packs)[:3]
+    first, _, second = list(world.index.packs_by_id)[:3]
     other = world.store.read_pack(second, 0, world.store.pack_bytes(second))
     world.store.delete_pack(first)
     world.store.add(first, other)

@@ -58,7 +58,7 @@ class World:
     def is_unharmed(self) -> bool:
         drafts = list((self.folder / "drafts").iterdir())
         back = read_back(self.store, self.index, self.earlier_root, len(self.earlier))
-        return not drafts and back == self.earlier and set(self.store.pack_ids()) == set(self.index.packs)
+        return not drafts and back == self.earlier and set(self.store.pack_ids()) == set(self.index.packs_by_id)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_callback_that_fails_ends_the_run(world: World) -> None:
             ingest.finish()
 
     assert list((world.folder / "drafts").iterdir()) == []
-    assert len(set(world.store.pack_ids()) - set(world.index.packs)) == 1, "an orphan, for the next run to adopt"
+    assert len(set(world.store.pack_ids()) - set(world.index.packs_by_id)) == 1, "an orphan, for the next run to adopt"
 
 
 def test_what_is_excluded_or_not_allocated_is_not_read(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -16,19 +15,19 @@ from hypothesis import strategies as st
 from adapters.disks.disk_files import DiskFiles, open_disk
 from adapters.disks.writing.create_image import create_image
 from adapters.exports.exported_machines import ExportedMachines
-from adapters.restore_folder import RestoredFolder, plain_name, restore_to_folder
+from adapters.restore_folder import NewImage, RestoredFolder, plain_name, restore_to_folder
 from adapters.stores.memory import MemoryPackStore
+from adapters.unfinished_restore import NAME
 from domain.errors import AtestaError, BadInputError, DamagedDataError, EnvironmentTroubleError
 from domain.events.restore_point import StoredDisk, StoredFile
 from domain.model.machines import Controller, DiskPlace, Firmware, Machine, MachineSettings, VirtualDisk
-from domain.model.protection import Consistency
-from domain.ports.catalog import RestorePoint
 from domain.ports.disks import DiskImageWriter, ImageFormat
 from domain.ports.progress import Silent
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.ingest import Ingest
 from tests.doubles.frozen_disks import whole_disk
 from tests.doubles.memory_index import MemoryChunkIndex
+from tests.doubles.restore_points import restore_point
 from tests.doubles.vaults import small_vault
 
 SIZE = 1 << 20
@@ -82,16 +81,9 @@ class World:
             ),
             guest_hint=name,
         )
-        self.point = RestorePoint(
+        self.point = restore_point(
+            machine,
             point_id=UUID(int=1 << 120),
-            short_id="01000000",
-            sequence=1,
-            machine_id="m-1",
-            machine=machine,
-            taken_at=datetime(2026, 11, 22, tzinfo=UTC),
-            kind="full",
-            cause="",
-            consistency=Consistency.CRASH,
             disks=tuple(
                 StoredDisk(
                     number=number, disk_id=f"d{number}", name=name, size_bytes=SIZE, sector_size_bytes=512, root=root
@@ -99,20 +91,19 @@ class World:
                 for number, root in enumerate(roots)
             ),
             files=(StoredFile(name=file_name, size_bytes=13, chunk_ids=parts),),
-            excluded_bytes=0,
-            new_bytes=0,
-            duplicate_bytes=0,
-            stored_bytes=0,
-            read_bytes=0,
-            seconds=0,
-            word=None,
-            grade=None,
         )
 
-    def restore(self, target: Path, image_format: ImageFormat = "raw", *, overwrite: bool = False) -> RestoredFolder:
+    def restore(
+        self,
+        target: Path,
+        image_format: ImageFormat = "raw",
+        *,
+        overwrite: bool = False,
+        new_image: NewImage = create_image,
+    ) -> RestoredFolder:
         return restore_to_folder(
             ChunkReader(self.vault, self.index),
-            _new_image,
+            new_image,
             self.point,
             self.point.disks,
             target,
@@ -123,8 +114,16 @@ class World:
         )
 
 
-def _new_image(path: Path, image_format: ImageFormat, size: int, sector: int, disk_id: str) -> DiskImageWriter:
-    return create_image(path, image_format, size, sector, disk_id)
+def _interrupted_at_the_second_disk() -> NewImage:
+    begun: list[Path] = []
+
+    def new_image(path: Path, image_format: ImageFormat, size: int, sector: int, disk_id: str) -> DiskImageWriter:
+        if begun:
+            raise KeyboardInterrupt
+        begun.append(path)
+        return create_image(path, image_format, size, sector, disk_id)
+
+    return new_image
 
 
 def files_below(folder: Path) -> set[Path]:
@@ -136,7 +135,7 @@ def test_a_restored_machine_can_be_listed_and_read_like_an_export(tmp_path: Path
     restored = World().restore(tmp_path, image_format)
 
     disk_files = DiskFiles([tmp_path])
-    source = ExportedMachines([tmp_path], disk_files, disk_files.parent_of)
+    source = ExportedMachines([tmp_path], disk_files, disk_files.parent_of, disk_files.layer_extents)
     (machine,) = source.machines()
     assert (machine.name, machine.settings, machine.warnings) == ("web", SETTINGS, ())
     assert [disk.place.location for disk in machine.disks] == [0, 1]
@@ -238,7 +237,59 @@ def test_damage_leaves_no_disk_behind(tmp_path: Path) -> None:
     with pytest.raises(DamagedDataError):
         world.restore(tmp_path)
 
-    assert [path.name for path in files_below(tmp_path)] == ["disk0.raw"], "the first one is whole"
+    assert {path.name for path in files_below(tmp_path)} == {"disk0.raw", NAME}, "the first one is whole"
+
+
+def test_a_restore_that_was_cut_short_is_started_over(tmp_path: Path) -> None:
+    world = World()
+    with pytest.raises(KeyboardInterrupt):
+        world.restore(tmp_path, new_image=_interrupted_at_the_second_disk())
+    assert {path.name for path in files_below(tmp_path)} == {"disk0.raw", NAME}
+
+    again = world.restore(tmp_path)
+
+    assert [path.read_bytes() for path in again.paths if path.suffix == ".raw"] == CONTENTS
+    assert files_below(tmp_path) == set(again.paths)
+    with pytest.raises(BadInputError, match="in the way"):
+        world.restore(tmp_path)
+
+
+def test_only_what_a_restore_began_itself_is_replaced_without_being_told_to(tmp_path: Path) -> None:
+    world = World()
+    with pytest.raises(KeyboardInterrupt):
+        world.restore(tmp_path, new_image=_interrupted_at_the_second_disk())
+    (disk,) = tmp_path.rglob("disk0.raw")
+    stranger = disk.with_name("disk0.vhdx")
+    stranger.write_bytes(b"precious")
+
+    with pytest.raises(BadInputError, match="in the way"):
+        world.restore(tmp_path, "vhdx")
+    assert stranger.read_bytes() == b"precious"
+
+    world.point = replace(world.point, point_id=UUID(int=(1 << 120) + 1))
+    with pytest.raises(BadInputError, match="in the way"):
+        world.restore(tmp_path)
+    assert disk.read_bytes() == CONTENTS[0]
+
+
+@pytest.mark.parametrize("note", [b"", b"[]", b"\xff", b'{"point": 1, "files": []}', b"x" * (2 << 20)])
+def test_a_damaged_note_lets_nothing_be_replaced(tmp_path: Path, note: bytes) -> None:
+    world = World()
+    (folder,) = {path.parent for path in world.restore(tmp_path).paths if path.name == "machine.toml"}
+    (folder / NAME).write_bytes(note)
+
+    with pytest.raises(BadInputError, match="in the way"):
+        world.restore(tmp_path)
+
+
+def test_what_could_not_be_restored_at_all_leaves_no_note(tmp_path: Path) -> None:
+    world = World()
+    world.point = replace(world.point, disks=(replace(world.point.disks[0], root=b"lost" * 8),))
+
+    with pytest.raises(DamagedDataError):
+        world.restore(tmp_path)
+
+    assert files_below(tmp_path) == set()
 
 
 def test_a_disk_that_is_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:

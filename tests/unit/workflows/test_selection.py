@@ -1,19 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from domain.errors import BadInputError
 from domain.model.machines import Machine
-from domain.model.protection import Consistency
 from domain.ports.catalog import RestorePoint
 from domain.workflows.selection import select_machines, select_point
+from tests.doubles.restore_points import NOON, restore_point
 from tests.doubles.scripted_source import machine_with
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def machine(name: str, machine_id: str) -> Machine:
@@ -22,27 +20,7 @@ def machine(name: str, machine_id: str) -> Machine:
 
 def point(sequence: int, of: Machine, *, taken_at: datetime = NOON, point_id: str = "") -> RestorePoint:
     identity = UUID(point_id.ljust(32, "0")) if point_id else UUID(int=sequence)
-    return RestorePoint(
-        point_id=identity,
-        short_id=identity.hex[:8],
-        sequence=sequence,
-        machine_id=of.machine_id,
-        machine=of,
-        taken_at=taken_at,
-        kind="full",
-        cause="",
-        consistency=Consistency.CRASH,
-        disks=(),
-        files=(),
-        excluded_bytes=0,
-        new_bytes=0,
-        duplicate_bytes=0,
-        stored_bytes=0,
-        read_bytes=0,
-        seconds=0,
-        word=None,
-        grade=None,
-    )
+    return restore_point(of, point_id=identity, sequence=sequence, taken_at=taken_at)
 
 
 WEB, DB = machine("Web", "m-1"), machine("db", "m-2")
@@ -104,6 +82,21 @@ def test_a_point_that_is_not_there_is_told(text: str) -> None:
 def test_a_text_that_names_no_point_is_refused(text: str) -> None:
     with pytest.raises(BadInputError, match="names no restore point"):
         select_point([point(1, WEB)], text)
+
+
+def test_expired_points_are_never_chosen() -> None:
+    gone = replace(point(2, WEB, point_id="abcd1234"), expired_at=NOON, expired_reason="last 7: not among the last 7")
+    points = [point(1, WEB, point_id="abcd5678"), gone]
+
+    assert select_point(points, "web@latest").sequence == 1
+    assert select_point(points, "abcd").sequence == 1
+
+
+def test_an_expired_point_s_id_tells_when_and_why_it_expired() -> None:
+    gone = replace(point(2, WEB, point_id="abcd1234"), expired_at=NOON, expired_reason="last 7: not among the last 7")
+
+    with pytest.raises(BadInputError, match=r"expired on 2026-11-22 .* \(last 7: not among the last 7\)"):
+        select_point([point(1, WEB), gone], "abcd1234")
 
 
 def test_machines_are_chosen_by_patterns_and_ids_each_once() -> None:

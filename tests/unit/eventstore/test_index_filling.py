@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.eventstore import index_filling
+from adapters.eventstore.chunk_index import SQLiteChunkIndex
+from adapters.eventstore.index_filling import fill_chunk_index
+from adapters.eventstore.memory import MemoryEventLog
+from domain.errors import DamagedDataError
+from domain.events.recovery import PackAdopted
+from tests.unit.eventstore.histories import chunks_written, random_history, table_of
+
+STREAM = UUID(int=1)
+
+
+def both(folder: Path, log: MemoryEventLog, run_chunks: int) -> tuple[bytes, bytes, int]:
+    """The digests of an index that was filled and of one that caught up, and how far the filling came."""
+    filled, live = folder / "filled.db", folder / "live.db"
+    reached = fill_chunk_index(filled, log, run_chunks=run_chunks)
+    with SQLiteChunkIndex(filled, log) as one, SQLiteChunkIndex(live, log) as other:
+        one.catch_up()
+        other.catch_up()
+        one.file.check()
+        assert one.file.position() == other.file.position()
+        return one.file.digest(), other.file.digest(), reached
+
+
+@given(seed=st.integers(0, 1 << 32), steps=st.integers(0, 12), run_chunks=st.integers(1, 40))
+@settings(max_examples=30, deadline=None)
+def test_an_index_that_is_filled_equals_one_that_caught_up(seed: int, steps: int, run_chunks: int) -> None:
+    log = MemoryEventLog()
+    log.append(random_history(seed, steps))
+    with TemporaryDirectory() as folder:
+        filled, live, _reached = both(Path(folder), log, run_chunks)
+
+    assert filled == live
+
+
+def test_ids_that_begin_alike_are_kept_apart_and_in_order(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    ids = [bytes(8) + rng.randbytes(2) + bytes(22) for _ in range(300)]
+    log = MemoryEventLog()
+    log.append(
+        [
+            chunks_written(STREAM, version, bytes([version]) * 32, list(dict.fromkeys(ids[version * 20 :])))
+            for version in range(1, 9)
+        ]
+    )
+    filled, live, reached = both(tmp_path, log, 64)
+
+    assert filled == live
+    assert reached == 8
+
+
+def test_adopted_packs_are_taken_in_as_well(tmp_path: Path) -> None:
+    written = chunks_written(STREAM, 1, b"a" * 32, [b"1" * 32, b"2" * 32])
+    adopted = PackAdopted(
+        originator_id=UUID(int=2),
+        originator_version=1,
+        at=written.at,
+        pack_id=b"b" * 32,
+        pack_bytes=1,
+        pack_kind=1,
+        chunk_count=2,
+        table=table_of([b"2" * 32, b"3" * 32]),
+    )
+    log = MemoryEventLog()
+    log.append([written, adopted])
+    filled, live, reached = both(tmp_path, log, 100)
+
+    assert (filled, reached) == (live, 2)
+    with SQLiteChunkIndex(tmp_path / "filled.db", log) as index:
+        assert {place.pack_id for place in index.locate([b"1" * 32, b"2" * 32]).values()} == {b"a" * 32}
+        assert sorted(pack.pack_id for pack in index.packs()) == [b"a" * 32, b"b" * 32]
+
+
+def test_an_event_of_another_kind_is_left_to_the_ordinary_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryEventLog()
+    log.append([chunks_written(STREAM, version, bytes([version]) * 32, [bytes([version]) * 32]) for version in (1, 2)])
+    monkeypatch.setattr(index_filling, "ADDING", (PackAdopted,))
+    filled, live, reached = both(tmp_path, log, 100)
+
+    assert (filled, reached) == (live, 0)
+
+
+def test_a_table_that_contradicts_its_event_is_named(tmp_path: Path) -> None:
+    log = MemoryEventLog()
+    log.append([replace(chunks_written(STREAM, 1, b"a" * 32, [b"1" * 32]), chunk_count=2)])
+    with pytest.raises(DamagedDataError, match="contradicts") as raised:
+        fill_chunk_index(tmp_path / "index.db", log)
+    assert raised.value.where == "event 1"
+
+
+def test_nothing_but_the_draft_is_left_beside_it(tmp_path: Path) -> None:
+    log = MemoryEventLog()
+    log.append([chunks_written(STREAM, 1, b"a" * 32, [b"1" * 32])])
+    fill_chunk_index(tmp_path / "index.db", log)
+
+    names = {path.name for path in tmp_path.iterdir() if not path.name.endswith((".lock", "-wal", "-shm"))}
+    assert names == {"index.db"}
+    with closing(sqlite3.connect(tmp_path / "index.db")) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM chunk").fetchone() == (1,)
