@@ -11,7 +11,7 @@ from domain.content.disk_map import MappedPiece, build_map, encode_leaf
 from domain.content.keys import RepositoryKeys
 from domain.content.packs import FRAME_PLAIN_BYTES_MAX, FrameSealer, PackHeader, PackKind, PackLayout
 from domain.model.extents import Extent
-from domain.workflows.pack_writing import COMPRESSION_LEVEL
+from domain.workflows.pack_writing import COMPRESSION
 
 _HEADER = PackHeader(kind=PackKind.DATA, salt=bytes(16), repository_id=bytes(16))
 _SEGMENTS_OF_A_TEBIBYTE = 16384
@@ -32,7 +32,7 @@ def frames_of(chunks: list[memoryview]) -> list[list[memoryview]]:
 
 def sealed_frames(keys: RepositoryKeys, frames: list[list[memoryview]]) -> tuple[FrameSealer, list[bytes]]:
     """All frames sealed as one pack's."""
-    sealer = FrameSealer(keys, _HEADER, zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_content_size=True))
+    sealer = FrameSealer(keys, _HEADER, zstandard.ZstdCompressor(compression_params=COMPRESSION))
     return sealer, [
         sealer.seal(b"".join(frame), [bytes(32)] * len(frame), [len(chunk) for chunk in frame]) for frame in frames
     ]
@@ -55,7 +55,6 @@ def bench_sealing_frames(benchmark: BenchmarkFixture, keys: RepositoryKeys, chun
     frames = frames_of(chunks)
     _sealer, sealed = in_rounds(benchmark, sealed_frames, fresh=lambda: (keys, frames), rounds=5)
     data_bytes = sum(map(len, chunks))
-    benchmark.extra_info["compression_level"] = COMPRESSION_LEVEL
     benchmark.extra_info["sealed_share"] = sum(map(len, sealed)) / data_bytes
     note_rate(benchmark, data_bytes)
 

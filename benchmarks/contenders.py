@@ -89,7 +89,7 @@ class Atesta:
     name = "atesta"
     program = sys.executable
     version_command = (sys.executable, "-c", _PRINT_VERSION)
-    settings = "zstandard level 1, AES-256-GCM, keyed BLAKE3; swap not excluded, no boot test"
+    settings = "zstandard strategy fast, AES-256-GCM, keyed BLAKE3; swap not excluded, no boot test"
 
     def prepare(self, place: Place) -> None:
         """``atesta init``, then switch off in atesta.toml what the others do not do."""

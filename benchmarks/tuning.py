@@ -18,6 +18,8 @@ from itertools import product
 from pathlib import Path
 from unittest.mock import patch
 
+import zstandard
+
 from benchmarks import page_cache
 from benchmarks.data import Size, images
 from benchmarks.images import ImageSet, allocated_bytes, cache_folder
@@ -26,6 +28,8 @@ from benchmarks.trial_repository import TrialRepository
 from domain.content.chunking import ChunkingParameters
 from domain.errors import AtestaError
 from domain.workflows import pack_writing
+
+AS_SHIPPED = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +98,23 @@ def try_setting(setting: Setting, chosen_images: ImageSet) -> Outcome:
 def _in_force(setting: Setting) -> Iterator[None]:
     """Set what is a constant of the pack writer for the time of one trial."""
     with (
-        patch.object(pack_writing, "COMPRESSION_LEVEL", setting.level),
+        patch.object(pack_writing, "COMPRESSION", _compression(setting.level)),
         patch.object(pack_writing, "FRAME_PLAIN_BYTES_MAX", setting.frame_bytes),
     ):
         yield
+
+
+def _compression(level: int) -> zstandard.ZstdCompressionParameters:
+    if level == AS_SHIPPED:
+        return pack_writing.COMPRESSION
+    return zstandard.ZstdCompressionParameters.from_level(level, write_content_size=True)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=__doc__)
     parser.add_argument("--size", type=Size, choices=list(Size), default=Size.FULL)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--levels", type=int, nargs="+", default=[1, 2, 3], help="zstandard's levels")
+    parser.add_argument("--levels", type=int, nargs="+", default=[AS_SHIPPED, 1, 3], help="zstandard's; 0: as shipped")
     parser.add_argument("--frames", type=int, nargs="+", default=[256, 512, 1024], help="KiB a frame")
     parser.add_argument("--averages", type=int, nargs="+", default=[64], help="KiB a chunk, on average")
     parser.add_argument("--workers", type=int, nargs="+", default=[2], help="worker threads")

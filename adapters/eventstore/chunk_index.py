@@ -252,7 +252,7 @@ def _indexed_pack(row: Any) -> IndexedPack:
 def _batches(chunk_ids: Sequence[bytes]) -> Iterator[list[bytes]]:
     """Distinct ids in ascending order, so that neighbours in the tree are visited together."""
     ordered = sorted(set(chunk_ids))
-    assert all(len(chunk_id) == CHUNK_ID_BYTES for chunk_id in ordered)
+    assert set(map(len, ordered)) <= {CHUNK_ID_BYTES}
     for start in range(0, len(ordered), _LOOKUP_IDS_MAX):
         yield ordered[start : start + _LOOKUP_IDS_MAX]
 

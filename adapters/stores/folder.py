@@ -13,14 +13,17 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from adapters.durable_files import remove_durably, sync_folder, write_durably
 from adapters.stores.names import DOCUMENT_BYTES_MAX, checked_document_name, pack_name, parse_pack_name
+from adapters.uncached_writing import ALIGNMENT_BYTES, open_uncached, write_all_at
+from domain.content.aligned_buffer import aligned_buffer
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
 
 _WRITE_BYTES = 4 << 20
-_PARTS_MAX = 512
+_WRITERS = 2
 _OPEN_PACKS_MAX = 64
 
 
@@ -32,6 +35,7 @@ class FolderPackStore:
         self._packs = folder / "packs"
         self._drafts = folder / "drafts"
         self._open: OrderedDict[bytes, _OpenPack] = OrderedDict()
+        self._desk = _WritingDesk()
         self._lock = threading.Lock()
 
     @property
@@ -44,7 +48,7 @@ class FolderPackStore:
         with _as_trouble(self._drafts):
             self._drafts.mkdir(parents=True, exist_ok=True)
             while True:
-                draft = FolderPackDraft(self._drafts / f"{secrets.token_hex(16)}.draft", self._packs)
+                draft = FolderPackDraft(self._drafts / f"{secrets.token_hex(16)}.draft", self._packs, self._desk)
                 if draft.is_held():
                     return draft
                 draft.discard()
@@ -176,15 +180,37 @@ class _OpenPack:
             os.close(self.descriptor)
 
 
-class FolderPackDraft:
-    """A pack being written to a draft file, in pieces of 4 MiB."""
+class _WritingDesk:
+    """What the drafts of a store share: threads that write while others compress, and buffers that are free."""
 
-    def __init__(self, path: Path, packs: Path) -> None:
+    def __init__(self) -> None:
+        self.writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="pack-writer")
+        self._buffers: list[memoryview] = []
+
+    def buffer(self) -> memoryview:
+        """A buffer for one piece."""
+        try:
+            return self._buffers.pop()  # one step: safe from several threads
+        except IndexError:
+            return aligned_buffer(_WRITE_BYTES)
+
+    def put_back(self, buffer: memoryview) -> None:
+        """Free a buffer that nobody reads or writes any more."""
+        self._buffers.append(buffer)
+
+
+class FolderPackDraft:
+    """A pack being written to a draft file, past the page cache, in pieces of 4 MiB: one fills while one is written."""
+
+    def __init__(self, path: Path, packs: Path, desk: _WritingDesk) -> None:
         self._path = path
         self._packs = packs
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._waiting: list[bytes | memoryview] = []
+        self._descriptor = open_uncached(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
+        self._desk = desk
+        self._buffer = desk.buffer()
         self._waiting_bytes = 0
+        self._written_bytes = 0
+        self._in_writing: tuple[Future[None], memoryview] | None = None
         self._open = True
         try:
             # Waits for a sweep that looks at the file at this moment; is_held tells afterwards what came of it.
@@ -198,17 +224,21 @@ class FolderPackDraft:
         return os.fstat(self._descriptor).st_nlink > 0
 
     def append(self, data: bytes | memoryview) -> None:
-        """Append bytes; ``data`` must not change afterwards."""
-        self._waiting.append(data)
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes >= _WRITE_BYTES:
-            self._flush()
+        """Append bytes; ``data`` may change afterwards."""
+        rest = memoryview(data)
+        while rest:
+            count = min(len(rest), _WRITE_BYTES - self._waiting_bytes)
+            self._buffer[self._waiting_bytes : self._waiting_bytes + count] = rest[:count]
+            self._waiting_bytes += count
+            rest = rest[count:]
+            if self._waiting_bytes == _WRITE_BYTES:
+                self._hand_over()
 
     def commit(self, pack_id: bytes) -> None:
         """Make the pack durable under its name."""
         name = pack_name(pack_id)
         folder = self._packs / name[:2]
-        self._flush()
+        self._write_rest()
         with _as_trouble(self._path):
             os.fsync(self._descriptor)
             folder.mkdir(parents=True, exist_ok=True)
@@ -222,34 +252,47 @@ class FolderPackDraft:
     def discard(self) -> None:
         """Remove the draft."""
         if self._open:
+            # What a piece in writing runs into no longer matters, but its thread must be through with the file.
+            with contextlib.suppress(EnvironmentTroubleError, DamagedDataError):
+                self._settle()
             try:
                 with _as_trouble(self._path):
                     self._path.unlink(missing_ok=True)
             finally:
                 self._close()
 
-    def _flush(self) -> None:
+    def _write_rest(self) -> None:
+        """Have the file hold all that was appended, and nothing else."""
+        self._hand_over()
+        self._settle()
         with _as_trouble(self._path):
-            for start in range(0, len(self._waiting), _PARTS_MAX):
-                _write_all(self._descriptor, self._waiting[start : start + _PARTS_MAX])
-            self._waiting.clear()
-            self._waiting_bytes = 0
+            os.ftruncate(self._descriptor, self._written_bytes)
+
+    def _hand_over(self) -> None:
+        """Have what waits written; only the last piece is not whole blocks, and its padding is cut off again."""
+        padding = -self._waiting_bytes % ALIGNMENT_BYTES
+        piece = self._buffer[: self._waiting_bytes + padding]
+        piece[self._waiting_bytes :] = bytes(padding)
+        self._settle()
+        written = self._desk.writers.submit(write_all_at, self._descriptor, piece, self._written_bytes)
+        self._in_writing = written, self._buffer
+        self._written_bytes += self._waiting_bytes
+        self._buffer, self._waiting_bytes = self._desk.buffer(), 0
+
+    def _settle(self) -> None:
+        """Wait for the piece in writing. Raises what went wrong with it, again and again."""
+        if self._in_writing is not None:
+            written, buffer = self._in_writing
+            with _as_trouble(self._path):
+                written.result()
+            self._in_writing = None
+            self._desk.put_back(buffer)
 
     def _close(self) -> None:
         if self._open:
             self._open = False
             os.close(self._descriptor)
-
-
-def _write_all(descriptor: int, parts: list[bytes | memoryview]) -> None:
-    """Write buffers one after the other without joining them, also when the kernel takes only a part."""
-    written = os.writev(descriptor, parts)
-    for part in parts:
-        if written < len(part):
-            view = memoryview(part)[max(written, 0) :]
-            while view:
-                view = view[os.write(descriptor, view) :]
-        written -= len(part)
+            self._desk.put_back(self._buffer)
 
 
 def _removed_if_abandoned(path: Path) -> bool:

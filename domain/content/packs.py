@@ -174,10 +174,10 @@ class FrameSealer:
     def seal(self, plain: memoryview | bytes, chunk_ids: Sequence[bytes], chunk_bytes: Sequence[int]) -> bytes:
         """Seal one frame: ``plain`` is the chunks end to end. Returns what is appended to the pack."""
         assert sum(chunk_bytes) == len(plain)
-        packed = self._compressor.compress(plain)
+        packed: memoryview | bytes = self._compressor.compress(plain)
         codec = Codec.ZSTD
         if len(packed) >= len(plain) - len(plain) // 64:
-            packed, codec = bytes(plain), Codec.STORED
+            packed, codec = plain, Codec.STORED
         sealed = self._cipher.encrypt(_nonce(len(self._sealed_bytes)), packed, self._associated)
         self._sealed_bytes.append(len(sealed))
         self._codecs.append(codec)

@@ -12,12 +12,16 @@ class PackDraft(Protocol):
     """A pack that is being written; it does not exist for readers until it is committed."""
 
     def append(self, data: bytes | memoryview) -> None:
-        """Append bytes. Raises EnvironmentTroubleError when the store is full or not writable."""
+        """Append bytes; ``data`` may change afterwards.
+
+        Raises EnvironmentTroubleError when the store is full or not writable, perhaps only at a later call.
+        """
 
     def commit(self, pack_id: bytes) -> None:
         """Make the pack durable under ``pack_id`` (32 bytes) and visible; durable when the call returns.
 
-        A pack of that id that exists already is left as it is: equal names mean equal bytes.
+        A pack of that id that exists already is left as it is: equal names mean equal bytes. Raises what ``append``
+        raises, also for bytes that were appended before.
         """
 
     def discard(self) -> None:

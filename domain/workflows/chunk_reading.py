@@ -22,7 +22,7 @@ from domain.ports.chunk_index import ChunkIndex, ChunkPlace, RecordedPack
 from domain.ports.store import PackStore
 from domain.workflows.vault import Vault
 
-_READ_BYTES_MAX = 4 << 20
+_READ_BYTES_MAX = 1 << 20
 _GAP_BYTES_MAX = 64 << 10
 _LAYOUTS_MAX = 512
 _LAYOUT_CHUNKS_MAX = 1 << 20

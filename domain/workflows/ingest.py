@@ -1,6 +1,6 @@
 """Taking in disks: a segment a worker, several workers at once, until everything is durable.
 
-Memory is bounded by one segment buffer and one frame a worker, whatever the size of the disk.
+Memory is bounded by one window of a segment and one frame a worker, whatever the size of the disk.
 """
 
 from __future__ import annotations

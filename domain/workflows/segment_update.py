@@ -66,7 +66,7 @@ class SegmentUpdater:
 
         found = recut(self._run.chunker, segment, old, update.changes, load)
         mapped = self._stored(segment, found, part)
-        self._run.add(part)
+        self._run.count(part)
         self._run.progress.advance(total_bytes(update.changes))
         if all(piece.chunk_id == ZERO_ID for piece in mapped):
             return ZERO_ID

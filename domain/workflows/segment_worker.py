@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 
-from domain.content.chunking import GRID_BYTES, ZERO_RUN_BLOCKS_MIN, Chunker, Piece
+from domain.content.chunking import GRID_BYTES, ZERO_RUN_BLOCKS_MIN, Chunker, Piece, SegmentCutter
 from domain.content.disk_map import ZERO_ID, MappedPiece, encode_leaf
 from domain.content.packs import PackKind
 from domain.model.extents import total_bytes
@@ -15,6 +15,7 @@ from domain.ports.disks import FrozenDisk
 from domain.ports.progress import Progress
 from domain.workflows.pack_writing import MapWriter, NewChunk, PackWriter, WrittenPack
 from domain.workflows.segment_tasks import SegmentTask
+from domain.workflows.segment_windows import WindowBuffer, windows
 from domain.workflows.vault import Vault
 
 
@@ -31,7 +32,7 @@ class IngestFigures:
     chunks_duplicate: int = 0
 
 
-_COUNTED = tuple(one.name for one in fields(IngestFigures) if one.name != "stored_bytes")
+_COUNTED = tuple(field.name for field in fields(IngestFigures) if field.name != "stored_bytes")
 
 
 @dataclass(slots=True)
@@ -99,25 +100,11 @@ class SharedRun:
         ids = pack.table.chunk_ids
         self.claims.released(ids[i : i + 32] for i in range(0, len(ids), 32))
 
-    def add(self, part: IngestFigures) -> None:
+    def count(self, part: IngestFigures) -> None:
         """Add what one segment gave to the figures."""
         with self._figures_lock:
             for name in _COUNTED:
                 setattr(self.figures, name, getattr(self.figures, name) + getattr(part, name))
-
-    def count(self, task: SegmentTask, pieces: list[Piece], ids: list[bytes], fresh: set[bytes]) -> None:
-        """Add a segment to the figures."""
-        read = total_bytes(task.ranges)
-        lengths = [piece.length for piece, piece_id in zip(pieces, ids, strict=True) if piece_id != ZERO_ID]
-        new = sum({i: piece.length for piece, i in zip(pieces, ids, strict=True) if i in fresh}.values())
-        with self._figures_lock:
-            figures = self.figures
-            figures.read_bytes += read
-            figures.zero_bytes += max(0, read - sum(lengths))
-            figures.new_bytes += new
-            figures.duplicate_bytes += sum(lengths) - new
-            figures.chunks_new += len(fresh)
-            figures.chunks_duplicate += len(lengths) - len(fresh)
 
 
 class SegmentWorker:
@@ -125,50 +112,41 @@ class SegmentWorker:
 
     def __init__(self, run: SharedRun) -> None:
         self._run = run
-        self._buffer = bytearray(run.vault.chunking.segment_bytes)
+        self._buffer = WindowBuffer(run.vault.chunking.chunk_bytes_max + ZERO_RUN_BLOCKS_MIN * GRID_BYTES)
         self.writer = PackWriter(run.vault, PackKind.DATA, run.pack_is_durable)
 
     def take_segment(self, disk: FrozenDisk, task: SegmentTask) -> bytes:
         """Store one segment and return the id of its leaf."""
-        segment = memoryview(self._buffer)[: task.place.length]
-        self._read(disk, task, segment)
-        pieces = self._run.chunker.cut(segment, task.ranges)
-        chunk_id = self._run.vault.keys.chunk_id
-        ids = [
-            ZERO_ID if piece.is_zero else chunk_id(segment[piece.offset : piece.offset + piece.length])
-            for piece in pieces
-        ]
-        fresh = self._store(segment, pieces, ids)
-        self._run.count(task, pieces, ids, fresh)
-        self._run.progress.advance(total_bytes(task.ranges))
-        if all(piece.is_zero for piece in pieces):
-            return ZERO_ID
-        leaf = encode_leaf([MappedPiece(piece.length, piece_id) for piece, piece_id in zip(pieces, ids, strict=True)])
-        return self._run.store_node(leaf)
-
-    def _read(self, disk: FrozenDisk, task: SegmentTask, segment: memoryview) -> None:
-        end_before = 0
-        for extent in task.ranges:
+        cutter = SegmentCutter(self._run.chunker, task.place.length)
+        part = IngestFigures(read_bytes=total_bytes(task.ranges))
+        mapped: list[MappedPiece] = []
+        self._buffer.begin()
+        for window in windows(task):
             if self._run.stop.is_set():
                 raise InterruptedError("the run was stopped")
-            gap = extent.offset - end_before
-            if 0 < gap < ZERO_RUN_BLOCKS_MIN * GRID_BYTES:
-                segment[end_before : extent.offset] = bytes(gap)
-            disk.read_into(task.place.offset + extent.offset, segment[extent.offset : extent.end])
-            end_before = extent.end
-        gap = len(segment) - end_before
-        if 0 < gap < ZERO_RUN_BLOCKS_MIN * GRID_BYTES:
-            segment[end_before:] = bytes(gap)
+            data = self._buffer.read(disk, task, window, cutter.needed_from)
+            mapped += self._take_pieces(cutter.take(data, window.ranges), part)
+        part.zero_bytes = max(0, part.read_bytes - part.new_bytes - part.duplicate_bytes)
+        self._run.count(part)
+        self._run.progress.advance(part.read_bytes)
+        if all(piece.chunk_id == ZERO_ID for piece in mapped):
+            return ZERO_ID
+        return self._run.store_node(encode_leaf(mapped))
 
-    def _store(self, segment: memoryview, pieces: list[Piece], ids: list[bytes]) -> set[bytes]:
-        """Write the chunks that are stored nowhere yet, and return their ids."""
-        fresh = self._run.unstored(set(ids) - {ZERO_ID})
-        unwritten = set(fresh)
+    def _take_pieces(self, pieces: list[Piece], part: IngestFigures) -> list[MappedPiece]:
+        """Hash the pieces, write those that are stored nowhere yet, and count them in ``part``."""
+        held, chunk_id = self._buffer.held, self._run.vault.keys.chunk_id
+        ids = [ZERO_ID if zero else chunk_id(held(offset, length)) for offset, length, zero in pieces]
+        unwritten = self._run.unstored(set(ids) - {ZERO_ID})
         new = []
-        for piece, piece_id in zip(pieces, ids, strict=True):
+        for (offset, length, zero), piece_id in zip(pieces, ids, strict=True):
             if piece_id in unwritten:
                 unwritten.discard(piece_id)
-                data = segment[piece.offset : piece.offset + piece.length]
-                new.append(NewChunk(piece_id, data, piece.offset))
-        self.writer.write(new, segment)
-        return fresh
+                new.append(NewChunk(piece_id, held(offset, length), self._buffer.place_of(offset)))
+                part.chunks_new += 1
+                part.new_bytes += length
+            elif not zero:
+                part.chunks_duplicate += 1
+                part.duplicate_bytes += length
+        self.writer.write(new, self._buffer.memory)
+        return [MappedPiece(piece.length, piece_id) for piece, piece_id in zip(pieces, ids, strict=True)]

@@ -5,15 +5,16 @@ After each cut everything that was acknowledged restores bit for bit, and the sa
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from blake3 import blake3
 
-from adapters.durable_files import sync_folder
-from adapters.stores.folder import FolderPackDraft
+from adapters.stores import folder
 from domain.errors import DamagedDataError
 from domain.workflows import pack_writing
 from tests.doubles.frozen_disks import whole_disk
@@ -67,17 +68,9 @@ def test_a_backup(tmp_path: Path, trouble: Trouble) -> None:
 def test_a_store_that_syncs_too_late_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: a pack that gets its name before its bytes are durable."""
 
-    def careless(draft: FolderPackDraft, pack_id: bytes) -> None:
-        draft._flush()
-        target = draft._packs / pack_id.hex()[:2] / f"{pack_id.hex()}.pack"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft._path.replace(target)
-        for folder in (draft._packs.parent, draft._packs, target.parent):
-            sync_folder(folder)
-        draft._close()
-
     def action(repository: OpenRepository, acknowledge: Acknowledge) -> None:
-        monkeypatch.setattr(FolderPackDraft, "commit", careless)
+        careless = SimpleNamespace(**{**vars(os), "fsync": lambda descriptor: None})
+        monkeypatch.setattr(folder, "os", careless)
         acknowledge(backed_up(repository, 1))
         (tmp_path / "used" / "one-more-change").mkdir()
 
@@ -86,14 +79,14 @@ def test_a_store_that_syncs_too_late_is_found_out(tmp_path: Path, monkeypatch: p
 
 
 def _swept(
-    folder: Path,
+    place: Path,
     trouble: Trouble,
     prepare: Callable[[OpenRepository], None],
     action: Callable[[OpenRepository, Acknowledge], None],
     again: Callable[[OpenRepository], None],
 ) -> int:
     """Cut ``action`` at each of its changes and check what is left; returns how many there were."""
-    pristine, used = folder / "pristine", folder / "used"
+    pristine, used = place / "pristine", place / "used"
     with opened(pristine) as repository:
         prepare(repository)
         before = contents(repository)
@@ -118,7 +111,7 @@ def _swept(
                 again(repository)
                 assert before.items() <= contents(repository).items(), where
         shutil.rmtree(used)
-        shutil.rmtree(folder / "used.graveyard", ignore_errors=True)
+        shutil.rmtree(place / "used.graveyard", ignore_errors=True)
         shutil.copytree(pristine, used)
     return cuts
 

@@ -313,6 +313,7 @@ _WRAPPERS: dict[str, Callable[..., Any]] = {
     "write": _writing("write"),
     "writev": _writing("writev"),
     "pwrite": _writing("pwrite"),
+    "ftruncate": _writing("ftruncate"),
     "fsync": _fsync,
     "fdatasync": _fsync,
     "open": _open,

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.content.chunking import GRID_BYTES, Chunker, ChunkingParameters
+from domain.content.chunking import GRID_BYTES, Chunker, ChunkingParameters, SegmentCutter
 from domain.model.extents import Extent, aligned, merged
 
 PARAMETERS = ChunkingParameters(
@@ -67,3 +67,26 @@ def test_pieces_cover_a_segment_on_the_grid_within_the_limits(values: list[int],
         assert not (before.is_zero and after.is_zero)
         if not before.is_zero and not after.is_zero:
             assert before.length >= PARAMETERS.chunk_bytes_min
+
+
+@given(blocks, st.integers(0, GRID_BYTES - 1), seeds, st.data())
+@settings(max_examples=300, deadline=None)
+def test_cuts_do_not_depend_on_the_windows_in_which_a_segment_comes(
+    values: list[int], tail: int, seed: bytes, data: st.DataObject
+) -> None:
+    content = segment_of(values, tail)
+    chunker = Chunker(PARAMETERS, seed)
+    edges = sorted(data.draw(st.sets(st.integers(1, len(values) - 1)), label="windows")) if len(values) > 1 else []
+    places = [*(edge * GRID_BYTES for edge in (0, *edges)), len(content)]
+
+    cutter = SegmentCutter(chunker, len(content))
+    pieces = []
+    for start, end in pairwise(places):
+        window = memoryview(bytearray(content[start:end]))
+        kept_from = cutter.needed_from
+        found = cutter.take(window, [Extent(0, len(window))])
+        assert all(piece.is_zero or piece.offset >= kept_from for piece in found)
+        assert end - cutter.needed_from <= PARAMETERS.chunk_bytes_max + 4 * GRID_BYTES
+        pieces += found
+
+    assert pieces == chunker.cut(memoryview(bytearray(content)), [Extent(0, len(content))])

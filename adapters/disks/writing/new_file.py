@@ -11,6 +11,7 @@ from pathlib import Path
 
 from adapters.disks.faults import unwritable
 from adapters.durable_files import sync_folder
+from adapters.uncached_writing import open_uncached, write_all_at
 from domain.errors import BadInputError, BusyError
 
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
@@ -43,12 +44,12 @@ class NewFile:
         return self._temporary
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
-        """Write all of ``data``. Raises EnvironmentTroubleError, e.g. when the disk is full."""
-        rest = memoryview(data)
+        """Write all of ``data``, past the page cache until something comes that is not whole blocks; any thread may.
+
+        Raises EnvironmentTroubleError, e.g. when the disk is full.
+        """
         try:
-            while rest:
-                count = os.pwrite(self._descriptor, rest, offset)
-                rest, offset = rest[count:], offset + count
+            write_all_at(self._descriptor, data, offset)
         except OSError as error:
             raise unwritable(error, str(self._path)) from error
 
@@ -88,7 +89,7 @@ class NewFile:
         """Lock the temporary file, and make sure that the locked file is still the one with that name."""
         for _ in range(_OPEN_TRIES):
             try:
-                descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                descriptor = open_uncached(self._temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW)
             except OSError as error:
                 raise unwritable(error, str(self._path)) from error
             try:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -184,14 +185,87 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_committed(tiny: Path) ->
     put(store, ONE, b"a" * 500_000)
     draft = store.new_pack()
 
-    draft.append(bytes(2 << 20))
-    with pytest.raises(EnvironmentTroubleError, match="No space left"):
-        draft.append(bytes(2 << 20))
+    draft.append(bytes(4 << 20))
+    for _ in range(2):
+        with pytest.raises(EnvironmentTroubleError, match="No space left"):
+            draft.commit(TWO)
     draft.discard()
 
     assert (list(store.pack_ids()), store.read_pack(ONE, 0, 3)) == ([ONE], b"aaa")
     put(store, TWO, b"b" * 300_000)
     assert set(store.pack_ids()) == {ONE, TWO}
+
+
+@pytest.mark.process
+def test_a_full_disk_is_told_at_the_latest_two_pieces_later(tiny: Path) -> None:
+    draft = FolderPackStore(tiny / "store").new_pack()
+
+    with pytest.raises(EnvironmentTroubleError, match="No space left"):
+        draft.append(bytes(12 << 20))
+    draft.discard()
+
+    assert list((tiny / "store" / "drafts").iterdir()) == []
+
+
+@pytest.mark.parametrize("length", [1, 4095, 4096, 4097, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, (9 << 20) + 5])
+def test_a_pack_of_any_length_reads_as_it_was_appended(tmp_path: Path, length: int) -> None:
+    store = FolderPackStore(tmp_path)
+    content = random.Random(length).randbytes(length)
+    draft = store.new_pack()
+
+    piece = bytearray(content[: length // 3])
+    draft.append(memoryview(piece))
+    piece[:] = bytes(len(piece))
+    draft.append(content[length // 3 :])
+    draft.commit(ONE)
+
+    assert (store.pack_bytes(ONE), store.read_pack(ONE, 0, length)) == (length, content)
+
+
+def test_a_file_system_that_only_writes_through_its_cache_is_written_that_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_open, real_pwrite = os.open, os.pwrite
+    uncached = set()
+
+    def opening(path: str, flags: int, mode: int = 0o777, **more: int) -> int:
+        descriptor = real_open(path, flags & ~os.O_DIRECT, mode, **more)
+        if flags & os.O_DIRECT:
+            uncached.add(descriptor)
+        return descriptor
+
+    def refusing(descriptor: int, data: memoryview, offset: int) -> int:
+        if descriptor in uncached:
+            uncached.discard(descriptor)
+            raise OSError(errno.EINVAL, "no direct I/O here")
+        return real_pwrite(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "open", opening)
+    monkeypatch.setattr(os, "pwrite", refusing)
+    store = FolderPackStore(tmp_path)
+    put(store, ONE, b"abc" * 3_000_000)
+
+    assert store.read_pack(ONE, 8_999_990, 10) == b"cabcabcabc"
+    assert not uncached
+
+
+def test_a_file_system_that_refuses_to_open_past_the_cache_is_opened_as_usual(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def refusing(path: str, flags: int, mode: int = 0o777, **more: int) -> int:
+        descriptor = real(path, flags & ~os.O_DIRECT, mode, **more)
+        if flags & os.O_DIRECT:
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "no direct I/O here")
+        return descriptor
+
+    monkeypatch.setattr(os, "open", refusing)
+    store = FolderPackStore(tmp_path)
+    put(store, ONE, b"abc")
+
+    assert store.read_pack(ONE, 0, 3) == b"abc"
 
 
 @pytest.mark.process
