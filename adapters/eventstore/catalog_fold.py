@@ -101,7 +101,7 @@ def catalog_schema() -> ProjectionSchema:
     return ProjectionSchema(
         name="catalog",
         application_id=0x41544341,
-        format_version=3,
+        format_version=4,
         tables=_TABLES,
         topics=(),
         fold=_fold,

@@ -79,7 +79,10 @@ class RestorePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRun:
-    """A backup run: ``state`` is ``running``, ``completed`` or ``failed``."""
+    """A backup run: ``state`` is ``running``, ``completed`` or ``failed``.
+
+    ``kind`` and ``cause`` are those that it ended with: a promotion changes them.
+    """
 
     backup_id: UUID
     machine_id: str

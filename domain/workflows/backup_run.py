@@ -137,6 +137,7 @@ class BackupRun:
         self._reader = ChunkReader(tools.vault, tools.index)
         self._healing = Healing(tools.index)
         self._remarks: list[str] = []
+        self._audited_bytes = 0
 
     def carry_out(self, source: MachineSource, machine: Machine) -> BackupSummary:
         """Hold the machine still, take its disks, commit. Raises what the source and the store raise."""
@@ -262,7 +263,9 @@ class BackupRun:
         self._remarks.append(f"ALARM: {cause}. Everything was read; do not trust this host's change tracking.")
         self._tools.progress.say(f"Alarm: {cause}. The backup goes on as a full.")
         self._promote(cause)
-        return [plan.as_whole(cause) for plan in plans]
+        plans = [plan.as_whole(cause) for plan in plans]
+        self._planner.record(plans)
+        return plans
 
     def _audited(self, plan: DiskPlan) -> tuple[DiskPlan, bool]:
         """Whether tracking told of all changes, as samples show. A parent that cannot be read is not built on."""
@@ -273,6 +276,7 @@ class BackupRun:
             finding = audit_changes(plan, self._tools.vault, self._reader, self._settings.audit_samples, seed)
         except DamagedDataError as error:
             return self._compared_instead(plan, error), True
+        self._audited_bytes += finding.sampled_bytes
         self._record_audit(plan, finding)
         return plan, not finding.mismatches
 
@@ -366,12 +370,13 @@ class BackupRun:
         for stored, plan, result in taken.merges:
             self._record_merge(stored, plan, result)
         figures = ingest.figures
+        read_bytes = figures.read_bytes + self._audited_bytes
         seconds = self._tools.clock.monotonic_s() - started_s
         with self._stream.turn() as place:
             completed = BackupCompleted(
                 **place,
                 point_id=manifest.point_id.bytes,
-                read_bytes=figures.read_bytes,
+                read_bytes=read_bytes,
                 new_bytes=figures.new_bytes,
                 duplicate_bytes=figures.duplicate_bytes,
                 zero_bytes=figures.zero_bytes,
@@ -389,7 +394,7 @@ class BackupRun:
             cause=self._told_cause(taken),
             consistency=manifest.consistency,
             size_bytes=sum(disk.size_bytes for disk in taken.disks),
-            read_bytes=figures.read_bytes,
+            read_bytes=read_bytes,
             zero_bytes=figures.zero_bytes,
             new_bytes=figures.new_bytes,
             duplicate_bytes=figures.duplicate_bytes,

@@ -79,7 +79,7 @@ def test_an_incremental_reads_little_and_restores_as_a_full(repository: OpenRepo
     disk.write(2 * SEGMENT + 5000, noise(2, 3000))
     disk.write(5 * SEGMENT, noise(3, 10_000))
 
-    summary = backed_up(repository, disk)
+    summary = backed_up(repository, disk, audit_samples=0)
 
     assert (summary.kind, summary.cause) == ("incremental", "tracked: the source tracks changes")
     assert latest(repository) == [bytes(disk.content)]
@@ -162,6 +162,7 @@ def test_a_disk_that_is_new_beside_a_known_one_is_read_whole(repository: OpenRep
     assert summary.kind == "incremental"
     assert summary.cause == "disk0 tracked: the source tracks changes; disk1 whole: the disk is new in this machine"
     assert latest(repository) == [bytes(known.content), bytes(new.content)]
+    assert [(one.number, one.method) for one in repository.points()[-1].disk_methods] == [(0, "tracked"), (1, "whole")]
 
 
 def test_a_machine_whose_disks_were_all_replaced_is_promoted_to_a_full(repository: OpenRepository) -> None:
@@ -203,6 +204,11 @@ def test_change_tracking_that_left_something_out_is_an_alarm_and_the_run_goes_on
     (audit,) = recorded(repository, ChangeTrackingAudited)
     assert audit.mismatches
     assert [event.cause for event in recorded(repository, BackupPromoted)] == [summary.cause]
+    point = repository.points()[-1]
+    assert (point.kind, point.cause, point.parent_id) == ("full", summary.cause, None)
+    assert [(one.method, one.cause) for one in point.disk_methods] == [("whole", summary.cause)]
+    (run, _) = repository.catalog.runs()
+    assert (run.kind, run.cause) == ("full", summary.cause), "the run is shown as what it became"
 
 
 def test_honest_change_tracking_passes_the_audit(repository: OpenRepository) -> None:
@@ -215,6 +221,7 @@ def test_honest_change_tracking_passes_the_audit(repository: OpenRepository) -> 
     (audit,) = recorded(repository, ChangeTrackingAudited)
     assert (summary.kind, audit.mismatches) == ("incremental", ())
     assert audit.sampled_extents > 4
+    assert summary.read_bytes > audit.sampled_bytes > 0, "samples are read too"
 
 
 def test_a_comparison_with_the_source_finds_what_was_stored_equal(repository: OpenRepository) -> None:
