@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from domain.content.packs import TRAILER_BYTES
-from tests.doubles.exported_folder import MACHINE_ID, CommandLine
+from tests.doubles.exported_folder import MACHINE_ID, CommandLine, interruptible
 
 ROOT = Path(__file__).parents[2]
 MOMENTS = (4, 12, 18, 21, 23, 25)  # of about 29 changes to the repository that a whole run makes
@@ -90,7 +90,12 @@ def _ended_after(line: CommandLine, number: int, changes: int) -> int:
 def _ended_at(line: CommandLine, changes: int, by: signal.Signals) -> int:
     command, environment = line.process("backup", "web", "--no-verify")
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=interruptible,
     ) as child:
         seen = _state(line.repository)
         while changes and child.poll() is None:

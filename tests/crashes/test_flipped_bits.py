@@ -7,7 +7,6 @@ not use cannot be found by anybody; then every reading must give what it gave be
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -213,7 +212,9 @@ def test_the_commands_tell_a_script(line: CommandLine, tmp_path: Path) -> None:
     blind = copy.run("scrub", passphrase="")
     seeing = copy.run("scrub", "--keyed", "--json")
     status = json.loads(copy.run("status", "--json").stdout)
-    os.truncate(copy.repository / "state" / "catalog.sqlite", 5000)
+    for suffix in ("-wal", "-shm"):
+        (copy.repository / "state" / f"catalog.sqlite{suffix}").unlink(missing_ok=True)
+    (copy.repository / "state" / "catalog.sqlite").write_bytes(b"\x07" * 5000)
     check = copy.run("check")
 
     assert (blind.exit_code, seeing.exit_code, check.exit_code) == (4, 4, 4)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ class CommandLine:
         """The command and the environment of the same as a process of its own."""
         command = [sys.executable, "-m", "adapters.cli.main", "--config", str(self.configuration), *arguments]
         return command, {**os.environ, "ATESTA_PASSPHRASE": PASSPHRASE}
+
+
+def interruptible() -> None:
+    """For a new process: take SIGINT as from a terminal, also below a shell's background job, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def recovery_key_in(output: str) -> str:

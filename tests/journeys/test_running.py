@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from tests.doubles.exported_folder import CommandLine
+from tests.doubles.exported_folder import CommandLine, interruptible
 from tests.journeys.command import answer, atesta
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,9 @@ def test_a_run_that_systemd_stops_says_that_it_was_interrupted(line: CommandLine
     for seed, name in enumerate(MACHINES):
         line.add_machine(name, content(seed) * 4, machine_id=f"{seed}fd5b8a4-5f0e-4a52-9be1-0c8f9d0b8a11")
     command, environment = line.process("run", "--only", "backup")
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible
+    ) as run:
         assert run.stdout is not None
         assert run.stdout.readline().startswith("backup of")
         run.send_signal(signal.SIGINT)
