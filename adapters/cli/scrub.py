@@ -97,9 +97,7 @@ def _tell(session: Session, summary: ScrubSummary, touched: tuple[TouchedPoint, 
         rows.append(("whole again", f"{len(summary.whole_again)} packs that were damaged"))
     if summary.packs_unnamed:
         rows.append(("unnamed", f"{summary.packs_unnamed} packs that no event names; the next prune takes them over"))
-    damaged = len(summary.open_damage)
-    headline = f"{_are_damaged(damaged)}." if damaged else "What was read is as it was written."
-    session.out.print(Text(headline, style="bold"))
+    session.out.print(Text(_headline(summary), style="bold"))
     for label, value in rows:
         session.out.print(Text(f"  {label:<13} {value}"), soft_wrap=True)
     for found in summary.damaged[:_SHOWN_MAX]:
@@ -108,6 +106,15 @@ def _tell(session: Session, summary: ScrubSummary, touched: tuple[TouchedPoint, 
         session.out.print(Text(f"  and {len(summary.damaged) - _SHOWN_MAX} more; `--json` lists all"))
     if has_key and summary.open_damage:
         print_touched(session.out, touched)
+
+
+def _headline(summary: ScrubSummary) -> str:
+    """One sentence; damage that is healed is no reason for alarm, and still damage."""
+    if summary.open_damage:
+        return f"{_are_damaged(len(summary.open_damage))}."
+    if summary.damaged:
+        return "All damage that was found is healed; a prune removes the damaged packs."
+    return "What was read is as it was written."
 
 
 def _left(summary: ScrubSummary) -> str:

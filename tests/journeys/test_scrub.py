@@ -58,6 +58,8 @@ def test_damage_is_found_named_healed_and_cleared_away(folder: Path) -> None:
     assert f"touched: web, point {point}, disk 0" in again.stdout
     assert "healed" in backup.stdout
     assert "waits for a prune" in healed.stdout
+    assert "All damage that was found is healed" in healed.stdout
+    assert "as it was written" not in healed.stdout
     assert (calm["chunks_damaged"], calm["touched"]) == (0, [])
     assert prune["packs_rewritten"] >= 1
     assert not pack.exists()
