@@ -101,7 +101,7 @@ def _tls_context(server: SmtpServer) -> ssl.SSLContext | None:
 
 
 async def _send(server: SmtpServer, mail: OutgoingMail, context: ssl.SSLContext | None) -> None:
-    client = aiosmtplib.SMTP(
+    client = _PromptlyClosedClient(
         hostname=server.host,
         port=server.port,
         use_tls=server.security is SmtpSecurity.TLS,
@@ -122,6 +122,17 @@ async def _send(server: SmtpServer, mail: OutgoingMail, context: ssl.SSLContext 
             return
     finally:
         client.close()
+        await asyncio.sleep(0)  # The loop closes an aborted socket in its next round.
+
+
+class _PromptlyClosedClient(aiosmtplib.SMTP):
+    """A client whose connection ends with ``close``, even when the server never answers the end of TLS."""
+
+    def close(self) -> None:
+        transport = self.transport
+        super().close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
 
 
 def _translated(error: Exception, server: SmtpServer, mail: OutgoingMail) -> AtestaError:

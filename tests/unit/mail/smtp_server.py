@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+import time
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -30,7 +31,7 @@ class Handler:
         self.asked += 1
         if self.behaviour == "greylist" and self.asked == 1:
             return "451 4.7.1 Greylisted, come back later"
-        if self.behaviour == "refuse":
+        if self.behaviour in ("refuse", "refuse-and-freeze"):
             return "550 5.1.1 No such user\x1b[31m here"
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -52,6 +53,11 @@ class Server(SMTP):
         if self.behaviour == "hang":
             await asyncio.sleep(3600)
         await super().smtp_EHLO(hostname)
+
+    async def smtp_RSET(self, arg: str) -> None:  # noqa: N802
+        await super().smtp_RSET(arg)
+        if self.behaviour == "refuse-and-freeze":
+            time.sleep(3600)
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         if self.behaviour == "drop-in-data":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import gc
 import logging
 import socket
 from dataclasses import replace
@@ -91,6 +92,13 @@ def test_what_the_server_does_decides_whether_to_try_again(
 def test_a_server_that_hangs_is_left(tmp_path: Path) -> None:
     with smtp_server(tmp_path, behaviour="hang") as server, pytest.raises(BusyError):
         SmtpTransport(replace(settings(server), wait_s=0.5)).deliver(a_mail())
+
+
+def test_no_socket_is_left_open_when_the_server_answers_no_goodbye(tmp_path: Path) -> None:
+    with smtp_server(tmp_path, behaviour="refuse-and-freeze") as server:
+        with pytest.raises(BadInputError, match="550"):
+            SmtpTransport(settings(server)).deliver(a_mail())
+        gc.collect()  # A socket left open is told of here, and fails the test.
 
 
 def test_a_lost_goodbye_after_the_mail_was_taken_is_no_failure(tmp_path: Path) -> None:
