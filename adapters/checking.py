@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from adapters.durable_files import write_durably
+from adapters.durable_files import make_folder_durably, write_durably
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.projection_file import REBUILD_STEP
 from adapters.eventstore.rebuild import ProjectionName, equals_replay
@@ -45,7 +45,7 @@ def keep_copy_of_description(store: FolderPackStore, state: Path) -> None:
     """Keep the description twice: it never changes, and without it nothing can be opened."""
     content = store.read_document(DOCUMENT)
     if content is not None and not (state / COPY_NAME).exists():
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder_durably(state, mode=0o700)
         write_durably(state / COPY_NAME, content, replace=False)
 
 

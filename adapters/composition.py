@@ -13,6 +13,7 @@ from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
 from adapters.disks.disk_files import DiskFiles
 from adapters.disks.writing.create_image import create_image
+from adapters.durable_files import make_folder_durably
 from adapters.eventstore.catalog import SQLiteCatalog
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
@@ -391,7 +392,8 @@ class Atesta:
         return self._state("chunk-index.sqlite")
 
     def _state(self, name: str) -> Path:
-        self.configuration.state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.configuration.state_folder.is_dir():
+            make_folder_durably(self.configuration.state_folder, mode=0o700)
         return self.configuration.state_folder / name
 
 
