@@ -1,4 +1,4 @@
-"""Checking the files of a repository that are not packs: its description, the event store, the projections."""
+"""Checking the files of a repository that are not packs: its description, the event store, what hangs on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.projection_file import REBUILD_STEP
 from adapters.eventstore.rebuild import ProjectionName, equals_replay
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
+from adapters.kept_file_checks import check_outbox, check_pictures, check_shipped_history
 from adapters.stores.folder import FolderPackStore
+from adapters.stores.folder_log import FolderLogStore
 from domain.errors import AtestaError, BadInputError, BusyError, DamagedDataError
 from domain.workflows.vault import DOCUMENT, describe
 
@@ -37,8 +39,12 @@ def checked_files(store: FolderPackStore, events: Path, catalog: Path, index: Pa
     yield _checked("description", f"{store.location}/{DOCUMENT}", lambda: check_description(store, state))
     yield _checked("pack folder", f"{store.location}/packs", lambda: _check_pack_folder(store))
     yield _checked("event store", str(events), lambda: _check_events(events))
+    history = FolderLogStore(Path(store.location))
+    yield _checked("shipped history", f"{store.location}/log", lambda: check_shipped_history(history, events))
     for name, path in ((ProjectionName.CATALOG, catalog), (ProjectionName.CHUNK_INDEX, index)):
         yield _checked(name.value, str(path), partial(_check_projection, name, path, events))
+    yield _checked("pictures", str(state / "pictures"), lambda: check_pictures(state / "pictures"))
+    yield _checked("outbox", str(state / "outbox"), lambda: check_outbox(state / "outbox"))
 
 
 def keep_copy_of_description(store: FolderPackStore, state: Path) -> None:

@@ -50,6 +50,7 @@ from domain.workflows.backup_run import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.log_shipping import LogShipping, unshipped
 from domain.workflows.looking import condition_of
+from domain.workflows.lost_history import WholeLog, events_lost, refuse_lost_history
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.point_use import point_in_use
 from domain.workflows.prune import PruneWorkflow
@@ -97,6 +98,11 @@ class Atesta:
                 "the repository.",
             )
         return log
+
+    @cached_property
+    def writing_log(self) -> WholeLog:
+        """The event store for commands without the key: it is not written to when its end is lost."""
+        return WholeLog(self.log, self.log_store)
 
     @cached_property
     def index(self) -> SQLiteChunkIndex:
@@ -199,6 +205,10 @@ class Atesta:
         """How many event numbers the store does not have yet."""
         return sum(last - first + 1 for first, last in unshipped(self.log_store.log_objects(), self.log.last_number()))
 
+    def events_lost(self) -> int:
+        """How many events at the end only the store has."""
+        return events_lost(self.log_store, self.log)
+
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""
         content = self.configuration.content
@@ -250,7 +260,7 @@ class Atesta:
         return ScrubWorkflow(
             store=self.store,
             vault=vault,
-            log=self.shipped_log(vault) if vault is not None else self.log,
+            log=self.shipped_log(vault) if vault is not None else self.writing_log,
             index=self.index,
             locks=self.locks,
             clock=self.clock,
@@ -280,7 +290,7 @@ class Atesta:
         """What decides which points are kept."""
         retention = self.configuration.content.retention
         return RetentionWorkflow(
-            log=self.log,
+            log=self.writing_log,
             catalog=self.catalog,
             locks=self.locks,
             clock=self.clock,
@@ -317,7 +327,7 @@ class Atesta:
     def deliver_reports(self) -> DeliverySummary:
         """Deliver the mails that are due."""
         return deliver_reports(
-            self.outbox, self._transport, self.configuration.content.mail.transport, self.log, self.clock
+            self.outbox, self._transport, self.configuration.content.mail.transport, self.writing_log, self.clock
         )
 
     @property
@@ -334,7 +344,13 @@ class Atesta:
     def condition(self) -> Condition:
         """How the repository is now."""
         return condition_of(
-            self.catalog, self.index, self.outbox, self._space(), self.events_unshipped(), self.clock.now()
+            self.catalog,
+            self.index,
+            self.outbox,
+            self._space(),
+            self.events_unshipped(),
+            self.clock.now(),
+            self.events_lost(),
         )
 
     def write_metrics(self, path: Path) -> None:
@@ -350,6 +366,7 @@ class Atesta:
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names."""
+        refuse_lost_history(self.log_store, self.log)
         for path in (self._catalog_path, self._index_path):
             remove_abandoned_drafts(path)
         rebuild(ProjectionName.CATALOG, self._catalog_path, self.log)

@@ -26,10 +26,10 @@ from tests.doubles.power import Acknowledge, Outcome, Trouble
 from tests.doubles.repository import opened
 from tests.doubles.scripted_source import ScriptedSource
 from tests.doubles.shipped_repository import back_up, contents, recover
-from tests.doubles.sweeps import PACK_BYTES, noise, source_of, sweep
+from tests.doubles.sweeps import PACK_BYTES, noise, sweep
 
 CONFIGURATION = b"the machine's settings"
-DISK_BYTES = 300 * 512
+DISK_BYTES = 40 * 512
 pytestmark = [pytest.mark.process, pytest.mark.parametrize("trouble", list(Trouble))]
 
 
@@ -46,8 +46,9 @@ def files_in(folder: Path) -> dict[Path, bytes]:
 def test_a_recovery_leaves_no_event_store_or_the_whole_one(tmp_path: Path, trouble: Trouble) -> None:
     pristine = tmp_path / "pristine"
     pristine.mkdir()
-    for seed in (0, 1):
-        back_up(pristine / "home", source_of(seed))
+    for number in range(2):
+        source = ScriptedSource([whole_disk(disk_content(number), disk_id=f"d{number}")])
+        back_up(pristine / "home", source)
     store = files_in(pristine / "home" / "store")
 
     def action(folder: Path, acknowledge: Acknowledge) -> None:
@@ -64,7 +65,7 @@ def test_a_recovery_leaves_no_event_store_or_the_whole_one(tmp_path: Path, troub
             assert not outcome.acknowledged, where
             assert recover(folder / "home", into).is_whole, where
         assert not list(into.glob("recovering-*")), where
-        assert contents(folder / "home", into) == [[noise(0)], [noise(1)]], where
+        assert contents(folder / "home", into) == [[disk_content(0)], [disk_content(1)]], where
 
     assert sweep(pristine, trouble, action, check) > 20
 

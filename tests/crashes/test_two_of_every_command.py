@@ -17,11 +17,11 @@ from blake3 import blake3
 from adapters.composition import Atesta
 from adapters.configuration import load_configuration
 from adapters.mail.outbox import FolderOutbox
-from domain.content.keys import wrap_key
 from domain.ports.progress import Silent
 from domain.workflows.mailing import DeliverySummary
 from domain.workflows.restore import restore_disk
 from tests.doubles.at_once import Ended, at_once
+from tests.doubles.cheap_repository import cheap_secrets
 from tests.doubles.collecting_writer import CollectingWriter
 from tests.doubles.dark_lab import NOT_BOOTED, use_dark_lab
 from tests.doubles.exported_folder import MACHINE_ID, PASSPHRASE, CommandLine
@@ -166,12 +166,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 
 
 RETENTION = "[retention]\nkeep_last = 1"
-
-
-def cheap_secrets(patch: pytest.MonkeyPatch) -> None:
-    """A repository that opens at once: scrypt's work is no part of this."""
-    assert wrap_key.__kwdefaults__ is not None
-    patch.setitem(wrap_key.__kwdefaults__, "scrypt_n", 2)
 
 
 def _nobody_delivers(_atesta: Atesta) -> DeliverySummary:
