@@ -17,10 +17,12 @@ import pytest
 
 from adapters.checking import Checked, checked_files
 from adapters.eventstore.event_log import SQLiteEventLog
+from adapters.kept_file_checks import check_outbox, check_pictures, check_shipped_history
 from adapters.mail.folder_transport import FolderTransport
 from adapters.mail.outbox import FolderOutbox
 from adapters.stores.folder import FolderPackStore
-from domain.errors import BusyError
+from adapters.stores.folder_log import FolderLogStore
+from domain.errors import BusyError, DamagedDataError
 from domain.workflows.mailing import deliver_due
 from tests.doubles.cheap_repository import cheap_secrets
 from tests.doubles.dark_lab import NOT_BOOTED, use_dark_lab
@@ -121,14 +123,15 @@ def test_nothing_is_told_of_a_repository_that_is_whole(line: CommandLine) -> Non
 
 
 def test_a_bit_in_the_shipped_history_is_named_and_what_it_held_is_shipped_anew(line: CommandLine) -> None:
+    store = FolderLogStore(line.repository)
     for path in files_of(line, "log/*.events"):
         for offset in samples_of(path):
-            with flipped(path, offset):
-                (told,) = troubles(line)
-                assert path.name in told, offset
+            with flipped(path, offset), pytest.raises(DamagedDataError, match=path.name):
+                check_shipped_history(store, line.repository / "state" / "events.sqlite")
 
     damaged, *_ = files_of(line, "log/*.events")
     flip(damaged, 100, 1)
+    assert [damaged.name in told for told in troubles(line)] == [True]
     assert line.run("check").exit_code == 4
     damaged.unlink()
     assert line.run("backup", "--no-verify").exit_code == 0
@@ -140,21 +143,21 @@ def test_a_bit_in_the_shipped_history_is_named_and_what_it_held_is_shipped_anew(
 def test_a_bit_in_a_picture_is_named(line: CommandLine) -> None:
     for path in files_of(line, "state/pictures/*"):
         for offset in samples_of(path):
-            with flipped(path, offset):
-                (told,) = troubles(line)
-                assert path.name in told, offset
-    assert troubles(line) == []
+            with flipped(path, offset), pytest.raises(DamagedDataError, match=path.name):
+                check_pictures(path.parent)
+        with flipped(path, 0):
+            assert [path.name in told for told in troubles(line)] == [True]
 
 
 def test_a_bit_in_a_waiting_mail_is_named_and_costs_that_mail_alone(line: CommandLine, tmp_path: Path) -> None:
     (path,) = files_of(line, "state/outbox/*.mail")
     for offset in samples_of(path):
-        with flipped(path, offset):
-            (told,) = troubles(line)
-            assert path.name in told, offset
+        with flipped(path, offset), pytest.raises(DamagedDataError, match=path.name):
+            check_outbox(path.parent)
     outbox = FolderOutbox(path.parent)
     other = replace(outbox.load(path.stem), key="another")
     flip(path, 1000, 1)
+    assert [path.name in told for told in troubles(line)] == [True]
     outbox.put(other)
 
     summary = deliver_due(outbox, FolderTransport(folder=tmp_path / "mails"), later())
