@@ -14,6 +14,7 @@ from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.projection_file import REBUILD_STEP
 from adapters.eventstore.rebuild import ProjectionName, equals_replay
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
+from adapters.eventstore.wal_examination import damaged_frame
 from adapters.kept_file_checks import check_outbox, check_pictures, check_shipped_history
 from adapters.stores.folder import FolderPackStore
 from adapters.stores.folder_log import FolderLogStore
@@ -89,6 +90,7 @@ def _check_events(path: Path) -> None:
     """Structure, every row's digest, and every stream without a hole. Raises DamagedDataError."""
     if not path.exists():
         raise DamagedDataError("The event store is gone.", where=str(path), next_step=_FROM_COPY)
+    _check_write_ahead_log(path)
     _check_structure(path, _FROM_COPY)
     with SQLiteEventLog(path) as log:
         streams: dict[bytes, int] = {}
@@ -104,6 +106,18 @@ def _check_events(path: Path) -> None:
             streams[event.originator_id.bytes] = expected
         if not streams:
             raise DamagedDataError("The event store is empty.", where=str(path), next_step=_FROM_COPY)
+
+
+def _check_write_ahead_log(events: Path) -> None:
+    """Before the database is opened, which cuts a damaged log. Raises DamagedDataError."""
+    wal = events.with_name(f"{events.name}-wal")
+    frame = damaged_frame(wal)
+    if frame is not None:
+        raise DamagedDataError(
+            f"The write-ahead log of the event store is damaged from frame {frame} on: the events after it are lost.",
+            where=str(wal),
+            next_step="Move the state folder aside and run `atesta recover`, which takes all that was shipped.",
+        )
 
 
 def _check_projection(name: ProjectionName, path: Path, events: Path) -> None:
