@@ -8,6 +8,7 @@ Format: https://sqlite.org/fileformat2.html, section 4.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,7 +51,9 @@ def damaged_frame(wal: Path) -> int | None:
             return 0
         order = ">" if magic == _MAGIC_BIG else "<"
         head_fits = _summed(order, (0, 0), head[:24]) == _HEADER.unpack(head)[6:]
-        return _first_damaged(head_fits, _frames(file, head, page_bytes, order))
+        found = _first_damaged(head_fits, _frames(file, head, page_bytes, order))
+        # A log that began anew meanwhile holds frames of two. Not from the buffer: what stands there now.
+        return found if os.pread(file.fileno(), _HEADER.size, 0) == head else None
 
 
 def _first_damaged(head_fits: bool, frames: Iterator[_Frame]) -> int | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from adapters.eventstore import wal_examination
 from adapters.eventstore.wal_examination import damaged_frame
 from tests.doubles.flips import flip
 
@@ -95,6 +97,19 @@ def test_frames_of_an_earlier_log_behind_the_end_are_no_damage(wal: Path) -> Non
     at = HEAD + (second - 1) * FRAME
     wal.write_bytes(content[:at] + bytes(older[at:]))
 
+    assert damaged_frame(wal) is None
+
+
+def test_a_log_that_begins_anew_while_it_is_read_is_no_damage(wal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = wal.read_bytes()
+    flip(wal, HEAD + 2000, 1)
+    assert damaged_frame(wal) == 1
+
+    def begins_anew(head_fits: bool, frames: Iterator[object]) -> int:
+        wal.write_bytes(b"another head" + whole[12:])
+        return 1
+
+    monkeypatch.setattr(wal_examination, "_first_damaged", begins_anew)
     assert damaged_frame(wal) is None
 
 
