@@ -62,6 +62,9 @@ from domain.workflows.touched import TouchedPoint, touched_points
 from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
 from verification.verify_point import VerificationSettings, VerificationWorkflow
 
+_DRAFTS_LOCK = "rebuild"
+"""Whoever makes projections anew, also for comparing only, holds it."""
+
 
 class Atesta:
     """The program, put together for one configuration."""
@@ -275,7 +278,8 @@ class Atesta:
 
     def check(self) -> Iterator[Checked]:
         """Check the files of the repository, the packs aside."""
-        return checked_files(self.store, self._events_path, self._catalog_path, self._index_path)
+        with self.locks.shared(_DRAFTS_LOCK):
+            yield from checked_files(self.store, self._events_path, self._catalog_path, self._index_path)
 
     def _open_verifications(self) -> Sequence[UUID]:
         self.catalog.catch_up()
@@ -365,12 +369,16 @@ class Atesta:
         return SpaceCondition(free_bytes=found.f_bavail * found.f_frsize, size_bytes=found.f_blocks * found.f_frsize)
 
     def rebuild(self) -> tuple[str, ...]:
-        """Make every projection again from the events; returns their names."""
+        """Make every projection again from the events; returns their names.
+
+        Raises BusyError beside another rebuild or a check: drafts that nobody works on are removed.
+        """
         refuse_lost_history(self.log_store, self.log)
-        for path in (self._catalog_path, self._index_path):
-            remove_abandoned_drafts(path)
-        rebuild(ProjectionName.CATALOG, self._catalog_path, self.log)
-        rebuild(ProjectionName.CHUNK_INDEX, self._index_path, self.log)
+        with self.locks.held(_DRAFTS_LOCK):
+            for path in (self._catalog_path, self._index_path):
+                remove_abandoned_drafts(path)
+            rebuild(ProjectionName.CATALOG, self._catalog_path, self.log)
+            rebuild(ProjectionName.CHUNK_INDEX, self._index_path, self.log)
         return ("the catalog", "the chunk index")
 
     @cached_property

@@ -117,6 +117,8 @@ CASES = {
     ),
     "scrub and prune": Case(commands=(("scrub", "--keyed"), ("prune", "--repack-below", "100"))),
     "rebuild and backup": Case(commands=(("rebuild",), ("backup", "web", "--no-verify"))),
+    "rebuild and check": Case(commands=(("rebuild",), ("check",))),
+    "check and backup": Case(commands=(("check",), ("backup", "web", "--no-verify"))),
     "recover and backup": Case(
         commands=(
             (
