@@ -44,6 +44,7 @@ def described_touched(touched: Sequence[TouchedPoint]) -> list[dict[str, object]
                 for disk in one.disks
             ],
             "files": list(one.files),
+            "manifest": one.manifest,
         }
         for one in touched
     ]
@@ -54,6 +55,8 @@ def _lines(one: TouchedPoint) -> Iterator[str]:
         yield f"disk {disk.number}: {human_size(total_bytes(disk.extents))}, {_ranges(disk)}"
     for name in one.files:
         yield f"configuration file {cleaned(name)}"
+    if one.manifest:
+        yield "its manifest: it restores, but would not be found again from packs alone"
 
 
 def _ranges(disk: TouchedDisk) -> str:

@@ -134,6 +134,7 @@ class SQLiteCatalog(ActivityRows):
             expired_at=expired.at if expired else None,
             expired_reason=f"{expired.policy}: {expired.reason}" if expired else "",
             parent_id=event.parent_id,
+            manifest_id=event.manifest_id,
             disk_methods=run.disk_methods if run else (),
         )
 

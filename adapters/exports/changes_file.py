@@ -70,9 +70,12 @@ def changes_file_of(image: Path) -> Path:
 def _read(path: Path, image: Path) -> tuple[str, _Content | None]:
     """The content, or why it cannot be used."""
     try:
-        status = path.stat()
-        if status.st_mtime_ns < image.stat().st_mtime_ns:
+        status, of_image = path.stat(), image.stat()
+        if status.st_mtime_ns < of_image.st_mtime_ns:
             return "the changes file is older than the disk image", None
+        # Nobody can set the time of change: an older copy that keeps its own times is newer in this.
+        if status.st_ctime_ns < of_image.st_ctime_ns:
+            return "the disk image was put there or touched after its changes file", None
         if status.st_size > _FILE_BYTES_MAX:
             return "the changes file is absurdly large", None
         return "", msgspec.json.decode(path.read_bytes(), type=_Content)

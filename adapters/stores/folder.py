@@ -83,13 +83,26 @@ class FolderPackStore:
 
     def pack_ids(self) -> Iterator[bytes]:
         """The ids of all packs."""
+        for pack_id, _ in self._listed():
+            yield pack_id
+
+    def pack_sizes(self) -> Iterator[tuple[bytes, int]]:
+        """The ids and sizes of all packs."""
+        for pack_id, entry in self._listed():
+            with _as_trouble(self._packs), contextlib.suppress(FileNotFoundError):  # a prune may be faster
+                yield pack_id, entry.stat().st_size
+
+    def _listed(self) -> Iterator[tuple[bytes, os.DirEntry[str]]]:
         with _as_trouble(self._packs):
             folders = sorted(self._packs.iterdir()) if self._packs.is_dir() else []
             for folder in folders:
-                for path in folder.iterdir() if folder.is_dir() else ():
-                    pack_id = parse_pack_name(path.name)
-                    if pack_id is not None and folder.name == pack_id.hex()[:2] and path.is_file():
-                        yield pack_id
+                if not folder.is_dir():
+                    continue
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        pack_id = parse_pack_name(entry.name)
+                        if pack_id is not None and folder.name == entry.name[:2] and entry.is_file():
+                            yield pack_id, entry
 
     def foreign_files(self) -> list[str]:
         """What is among the packs and has no pack's name in a pack's folder."""

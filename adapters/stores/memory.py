@@ -44,6 +44,11 @@ class MemoryPackStore:
         with self._lock:
             return iter(list(self._packs))
 
+    def pack_sizes(self) -> Iterator[tuple[bytes, int]]:
+        """The ids and sizes of all packs."""
+        with self._lock:
+            return iter([(pack_id, len(content)) for pack_id, content in self._packs.items()])
+
     def delete_pack(self, pack_id: bytes) -> None:
         """Delete a pack."""
         with self._lock:

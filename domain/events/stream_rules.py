@@ -37,7 +37,13 @@ _CAPTURING = (
     backup.SourceCompared,
     backup.ChunksWritten,
 )
-_CLEANING = (backup.ChunksWritten, backup.ChunksHealed, backup.CleanupOwed, backup.CleanupDone)
+_AT_ANY_TIME = (
+    backup.ChunksWritten,
+    backup.ChunksHealed,
+    scrub.DamageFound,
+    backup.CleanupOwed,
+    backup.CleanupDone,
+)
 _REPORTING = (verification.ReportQueued, verification.ReportMailed)
 _LOOKING = (
     verification.DataVerified,
@@ -59,7 +65,7 @@ BACKUP_RUN: Transitions = MappingProxyType(
         ("released", backup.SyntheticFullMerged): "released",
         ("released", backup.BackupCompleted): "ended",
         **{(state, backup.BackupFailed): "ended" for state in ("started", "preparing", "held", "released")},
-        **{(state, event): state for state in ("started", "preparing", "held", "released") for event in _CLEANING},
+        **{(state, event): state for state in ("started", "preparing", "held", "released") for event in _AT_ANY_TIME},
         ("ended", backup.CleanupOwed): "ended",
         ("ended", backup.CleanupDone): "ended",
     }
@@ -125,6 +131,7 @@ RECOVERY: Transitions = MappingProxyType(
     {
         (NEW, recovery.PackAdopted): "adopting",
         ("adopting", recovery.PackAdopted): "adopting",
+        ("adopting", backup.ChunksHealed): "adopting",
     }
 )
 

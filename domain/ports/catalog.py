@@ -56,6 +56,7 @@ class RestorePoint:
     expired_at: datetime | None = None
     expired_reason: str = ""
     parent_id: UUID | None = None
+    manifest_id: bytes = b""
     disk_methods: tuple[DiskMethod, ...] = ()
 
     @property

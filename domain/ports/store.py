@@ -50,6 +50,9 @@ class PackStore(Protocol):
     def pack_ids(self) -> Iterator[bytes]:
         """The ids of all committed packs, in no order; names that are no pack names are passed over."""
 
+    def pack_sizes(self) -> Iterator[tuple[bytes, int]]:
+        """The ids and sizes of all committed packs, in no order, by listing: cheaper than asking for each pack."""
+
     def delete_pack(self, pack_id: bytes) -> None:
         """Delete a pack durably; one that is not there is no error."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypedDict
 
+from domain.content.packs import PackTable
 from domain.errors import DamagedDataError
 from domain.events.backup import ChunksWritten
 from domain.events.recovery import PackAdopted
 from domain.ports.chunk_index import ChunkIndex
 from domain.workflows.chunk_reading import load_layout
 from domain.workflows.event_stream import EventStream
+from domain.workflows.healing import append_with_healed, healed_by
 from domain.workflows.vault import Vault
 
 
@@ -31,8 +33,11 @@ def adopt_orphan_packs(vault: Vault, index: ChunkIndex, stream: EventStream) -> 
     """
     adopted = 0
     for facts in orphan_packs(vault, index):
+        healed = _healed_by(index, facts)
         with stream.turn() as place:
-            stream.append(ChunksWritten(**place, **facts, adopted=True))
+            append_with_healed(stream, ChunksWritten(**place, **facts, adopted=True), healed)
+        if healed:
+            index.catch_up()
         adopted += 1
     return adopted
 
@@ -41,10 +46,17 @@ def adopt_without_a_run(vault: Vault, index: ChunkIndex, stream: EventStream) ->
     """Record the packs that the index does not know in a stream of their own; returns how many."""
     adopted = 0
     for facts in orphan_packs(vault, index):
+        healed = _healed_by(index, facts)
         with stream.turn() as place:
-            stream.append(PackAdopted(**place, **facts))
+            append_with_healed(stream, PackAdopted(**place, **facts), healed)
+        if healed:
+            index.catch_up()
         adopted += 1
     return adopted
+
+
+def _healed_by(index: ChunkIndex, facts: PackFacts) -> bytes:
+    return healed_by(index, PackTable.decoded(facts["table"]).chunk_ids) if index.damaged_count() else b""
 
 
 def orphan_packs(vault: Vault, index: ChunkIndex) -> Iterator[PackFacts]:

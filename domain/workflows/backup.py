@@ -28,6 +28,7 @@ from domain.workflows.backup_run import FULL, INCREMENTAL, BackupRun, BackupSett
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.event_stream import EventStream
 from domain.workflows.machine_history import record_machine
+from domain.workflows.pack_presence import PackPresence, PacksLostError
 from domain.workflows.touched import damaged_ranges
 from domain.workflows.vault import Vault
 
@@ -76,6 +77,7 @@ class BackupWorkflow:
     def back_up(self, source: MachineSource, machine: Machine) -> BackupSummary:
         """Back one machine up and commit a restore point.
 
+        A run that lost packs on which it relied while it went on is followed by a second one, which stores them anew.
         Raises BusyError when a backup of this machine is running, and what the source and the store raise; then a
         ``backup-failed`` event says why and nothing that was committed before is touched.
         """
@@ -85,26 +87,33 @@ class BackupWorkflow:
             self._catalog.catch_up()
             self._close_interrupted(machine)
             record_machine(self._vault, self._log, self._clock, machine)
-            stream = EventStream(self._log, self._clock, self._new_id(), BACKUP_RUN)
-            parent, cause = self._parent(machine)
-            with stream.turn() as place:
-                stream.append(
-                    BackupStarted(
-                        **place,
-                        machine_id=machine.machine_id,
-                        machine_name=machine.name,
-                        kind=INCREMENTAL if parent is not None else FULL,
-                        cause=cause,
-                        parent_id=parent.point_id.bytes if parent is not None else b"",
-                    )
-                )
             try:
-                return self._started(source, machine, stream, parent, cause)
-            except (Exception, KeyboardInterrupt) as error:
-                self._fail(stream, error)
-                raise
-            finally:
-                self._catalog.catch_up()
+                return self._run(source, machine)
+            except PacksLostError as error:
+                self._progress.say(f"{error.what} The backup begins once more.")
+            return self._run(source, machine)
+
+    def _run(self, source: MachineSource, machine: Machine) -> BackupSummary:
+        stream = EventStream(self._log, self._clock, self._new_id(), BACKUP_RUN)
+        parent, cause = self._parent(machine)
+        with stream.turn() as place:
+            stream.append(
+                BackupStarted(
+                    **place,
+                    machine_id=machine.machine_id,
+                    machine_name=machine.name,
+                    kind=INCREMENTAL if parent is not None else FULL,
+                    cause=cause,
+                    parent_id=parent.point_id.bytes if parent is not None else b"",
+                )
+            )
+        try:
+            return self._started(source, machine, stream, parent, cause)
+        except (Exception, KeyboardInterrupt) as error:
+            self._fail(stream, error)
+            raise
+        finally:
+            self._catalog.catch_up()
 
     def _started(
         self, source: MachineSource, machine: Machine, stream: EventStream, parent: RestorePoint | None, cause: str
@@ -113,6 +122,8 @@ class BackupWorkflow:
         # what was expired or retired before must not be built upon.
         self._index.catch_up()
         self._catalog.catch_up()
+        presence = PackPresence(self._vault, self._index, stream, self._progress)
+        presence.look_first()
         points = self._catalog.points(machine.machine_id)
         if parent is not None and parent.point_id not in {point.point_id for point in points}:
             with stream.turn() as place:
@@ -121,7 +132,7 @@ class BackupWorkflow:
         every = self._settings.compare_source_every
         is_due = every > 0 and (len(points) + 1) % every == 0
         settings = replace(self._settings, compare_source=self._settings.compare_source or is_due)
-        return BackupRun(self._tools, stream, settings, parent, cause).carry_out(source, machine)
+        return BackupRun(self._tools, stream, settings, presence, parent, cause).carry_out(source, machine)
 
     def _damaged_ranges(self, disk: StoredDisk) -> tuple[Extent, ...]:
         reader = ChunkReader(self._vault, self._index)

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import zip_longest
 from uuid import UUID
 
+from domain.content.packs import CHUNK_ID_BYTES
 from domain.errors import AtestaError, DamagedDataError
 from domain.events.backup import (
     BackupCompleted,
@@ -36,8 +37,9 @@ from domain.workflows.change_audit import AuditFinding, audit_changes
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.disk_planning import DamagedRanges, DiskPlan, DiskPlanner
 from domain.workflows.event_stream import EventStream
-from domain.workflows.healing import Healing
+from domain.workflows.healing import append_with_healed, healed_by, told_healed
 from domain.workflows.ingest import Ingest, IngestedDisk
+from domain.workflows.pack_presence import PackPresence
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.point_manifest import PointManifest, committed_point
 from domain.workflows.selection import matches
@@ -126,16 +128,18 @@ class BackupRun:
         tools: BackupTools,
         stream: EventStream,
         settings: BackupSettings,
+        presence: PackPresence,
         parent: RestorePoint | None,
         cause: str,
     ) -> None:
         self._tools = tools
         self._stream = stream
         self._settings = settings
+        self._presence = presence
         self._parent = parent
         self._cause = cause
         self._reader = ChunkReader(tools.vault, tools.index)
-        self._healing = Healing(tools.index)
+        self._healed_chunks = 0
         self._remarks: list[str] = []
         self._audited_bytes = 0
 
@@ -164,7 +168,10 @@ class BackupRun:
                     self._compare_with_source(taken)
             # After the machine was found to have held still: the packs must not speak of a point that was torn.
             manifest = self._manifest(frozen, taken)
-            return self._commit(ingest, manifest, ingest.finish_with(manifest), taken, frozen.remarks, started_s)
+            # Before the manifest: in a durable pack it says that its point can be restored.
+            self._presence.look_again()
+            manifest_id = ingest.finish_with(manifest)
+            return self._commit(ingest, manifest, manifest_id, taken, frozen.remarks, started_s)
 
     def _manifest(self, frozen: FrozenMachine, taken: _Taken) -> PointManifest:
         return PointManifest(
@@ -343,19 +350,18 @@ class BackupRun:
                 )
 
     def _pack_is_durable(self, pack: WrittenPack) -> None:
-        healed = self._healing.healed_by(pack)
+        healed = healed_by(self._tools.index, pack.table.chunk_ids)
         with self._stream.turn() as place:
-            self._stream.append(
-                ChunksWritten(
-                    **place,
-                    pack_id=pack.pack_id,
-                    pack_bytes=pack.pack_bytes,
-                    pack_kind=pack.kind,
-                    chunk_count=pack.table.chunk_count,
-                    table=pack.table.encoded(),
-                )
+            written = ChunksWritten(
+                **place,
+                pack_id=pack.pack_id,
+                pack_bytes=pack.pack_bytes,
+                pack_kind=pack.kind,
+                chunk_count=pack.table.chunk_count,
+                table=pack.table.encoded(),
             )
-        self._healing.record(self._stream, pack, healed)
+            append_with_healed(self._stream, written, healed)
+        self._healed_chunks += len(healed) // CHUNK_ID_BYTES
         self._tools.index.catch_up()
 
     def _commit(
@@ -402,7 +408,7 @@ class BackupRun:
             stored_bytes=figures.stored_bytes,
             compared_bytes=taken.compared_bytes,
             seconds=seconds,
-            remarks=(*frozen_remarks, *self._remarks, *self._healing.remarks),
+            remarks=(*frozen_remarks, *self._remarks, *told_healed(self._healed_chunks)),
         )
 
     def _told_cause(self, taken: _Taken) -> str:

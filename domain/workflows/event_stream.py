@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Self, TypedDict
@@ -56,6 +56,15 @@ class EventStream:
         with self._turn:
             version = self._state.version + 1
             yield StreamPlace(originator_id=self.stream_id, originator_version=version, at=self._clock.now())
+
+    def append_together(self, events: Sequence[RecordedEvent]) -> None:
+        """Append several events of this stream, made in one turn, all or nothing. Raises as ``append``."""
+        with self._turn:
+            after = self._state
+            for event in events:
+                after = after.after(event)
+            self._log.append(events)
+            self._state = after
 
     def append(self, event: RecordedEvent, *others: RecordedEvent) -> None:
         """Append an event made in a turn and, before it but all or nothing, events of other streams.

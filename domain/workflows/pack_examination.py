@@ -46,7 +46,7 @@ def name_mismatch(store: PackStore, pack: IndexedPack, pace: Pace) -> str:
     """
     size = store.pack_bytes(pack.pack_id)
     if size != pack.pack_bytes:
-        return f"it has {size} bytes and was written with {pack.pack_bytes}"
+        return size_mismatch(pack, size)
     digest = blake3()
     for offset in range(0, size, _READ_BYTES):
         try:
@@ -59,6 +59,11 @@ def name_mismatch(store: PackStore, pack: IndexedPack, pace: Pace) -> str:
     if found == pack.pack_id:
         return ""
     return f"its bytes are not those of its name, their digest is {found.hex()[:_DIGEST_DIGITS_SHOWN]}..."
+
+
+def size_mismatch(pack: IndexedPack, found_bytes: int) -> str:
+    """What is wrong with a pack of another size."""
+    return f"it has {found_bytes} bytes and was written with {pack.pack_bytes}"
 
 
 def examined(vault: Vault, pack_id: bytes, recorded: RecordedPack, mismatch: str) -> PackDamage | None:

@@ -27,11 +27,15 @@ class TouchedDisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TouchedPoint:
-    """A restore point that damage touches; ``files`` are names of configuration files."""
+    """A restore point that damage touches; ``files`` are names of configuration files.
+
+    Without its ``manifest`` a point restores all the same, but it cannot be found again from packs alone.
+    """
 
     point: RestorePoint
     disks: tuple[TouchedDisk, ...]
     files: tuple[str, ...]
+    manifest: bool
 
 
 def touched_points(reader: ChunkReader, index: ChunkIndex, points: Iterable[RestorePoint]) -> Iterator[TouchedPoint]:
@@ -49,8 +53,9 @@ def touched_points(reader: ChunkReader, index: ChunkIndex, points: Iterable[Rest
             if (extents := tuple(walk.extents(disk.root, disk.size_bytes)))
         )
         files = tuple(file.name for file in point.files if walk.is_hurt(file.chunk_ids))
-        if disks or files:
-            yield TouchedPoint(point=point, disks=disks, files=files)
+        manifest = bool(point.manifest_id) and walk.is_hurt((point.manifest_id,))
+        if disks or files or manifest:
+            yield TouchedPoint(point=point, disks=disks, files=files, manifest=manifest)
 
 
 def damaged_ranges(reader: ChunkReader, index: ChunkIndex, root_id: bytes, size_bytes: int) -> Iterator[Extent]:
@@ -91,7 +96,7 @@ class _DamageWalk:
         yield from clipped(merged(self._below(root.top_id, root.height, root)), whole)
 
     def is_hurt(self, chunk_ids: Sequence[bytes]) -> bool:
-        """Whether a configuration file cannot be read."""
+        """Whether a configuration file or a manifest cannot be read."""
         try:
             for chunk_id in self._index.damaged(chunk_ids):
                 self._reader.read_node(chunk_id)

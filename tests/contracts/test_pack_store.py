@@ -47,6 +47,14 @@ def test_a_large_pack_comes_back(store: PackStore) -> None:
     assert store.read_pack(ONE, 0, 10 << 20) == b"".join(parts)
 
 
+def test_a_listing_gives_sizes(store: PackStore) -> None:
+    put(store, ONE, b"abc")
+    put(store, TWO, b"defgh")
+    store.new_pack().append(b"a draft")
+
+    assert dict(store.pack_sizes()) == {ONE: 3, TWO: 5}
+
+
 def test_a_discarded_draft_leaves_nothing(store: PackStore) -> None:
     draft = store.new_pack()
     draft.append(b"abc")

@@ -70,6 +70,7 @@ class CutStore:
         self.pack_bytes = store.pack_bytes
         self.read_pack = store.read_pack
         self.pack_ids = store.pack_ids
+        self.pack_sizes = store.pack_sizes
         self.write_document = store.write_document
         self.read_document = store.read_document
         self.remove_document = store.remove_document

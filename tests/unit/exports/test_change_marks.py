@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -166,3 +167,26 @@ def test_a_changes_file_that_is_older_than_its_image_is_not_believed(base: Path)
     with pytest.raises(ChangesUnknownError, match="older"):
         ToldChanges(changes_file_of(base), base, 4000, marks(base)).changed_since(before)
     assert changes.changed_since(before) == (Extent(0, 1),)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_an_older_copy_with_its_own_times_that_was_put_back_after_the_changes_file_is_not_believed(
+    base: Path, tmp_path: Path, by_name: bool
+) -> None:
+    older = tmp_path / "older.copy"
+    shutil.copy2(base, older)
+    before = told(base, mark="t1").mark
+    written(base, b"Y")
+    honest = told(base, mark="t2", baseline="t1", extents=[[0, 1]])
+    times = (older.stat().st_atime_ns, older.stat().st_mtime_ns)
+    if by_name:
+        older.replace(base)
+    else:
+        shutil.copy2(older, base)
+    while base.stat().st_ctime_ns <= changes_file_of(base).stat().st_ctime_ns:  # until the clock of files goes on
+        os.utime(base, ns=times)
+
+    with pytest.raises(ChangesUnknownError, match="put there or touched after"):
+        ToldChanges(changes_file_of(base), base, 4000, marks(base)).changed_since(before)
+    assert base.stat().st_mtime_ns < changes_file_of(base).stat().st_mtime_ns
+    assert honest.changed_since(before) == (Extent(0, 1),), "as it was, it was believed"

@@ -21,6 +21,7 @@ from domain.workflows.chunk_reading import ChunkReader, load_layout
 from domain.workflows.pack_writing import NewChunk, PackWriter, WrittenPack
 from domain.workflows.scrub_budget import ScrubLimits
 from domain.workflows.touched import damaged_ranges
+from tests.doubles.faults import Cut, PowerCutError
 from tests.doubles.flippable_packs import PACK_BYTES, SIZE, back_up, flip, noise, packs, path_of, recorded
 from tests.doubles.frozen_disks import whole_disk
 from tests.doubles.repository import OpenRepository, opened
@@ -295,6 +296,52 @@ def test_a_configuration_file_that_is_lost_is_named(tmp_path: Path) -> None:
 
         assert touched.files == ("web.vmcx",)
         assert [disk.extents for disk in touched.disks] == [(Extent(0, 4096),)]
+
+
+def test_a_damaged_manifest_names_its_point(repository: OpenRepository) -> None:
+    point = repository.points()[0]
+    repository.index.catch_up()
+    place = repository.index.locate([point.manifest_id])[point.manifest_id]
+    layout = load_layout(repository.vault, place.pack_id)
+    before = repository.touched()
+    flip(repository, place.pack_id, sum(layout.frame_place(layout.table.frame_count - 1)) - 1)
+    repository.scrubber().scrub(ALL)
+
+    (touched,) = repository.touched()
+
+    assert before == []
+    assert (touched.point.point_id, touched.manifest) == (point.point_id, True)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_healing_backup_that_is_cut_anywhere_has_what_it_healed_recorded_once(tmp_path: Path, after: bool) -> None:
+    for step in range(40):
+        folder = tmp_path / f"{step}"
+        with opened(folder) as found:
+            back_up(found, 1)
+            pack = packs(found)[0]
+            flip(found, pack, load_layout(found.vault, pack).frame_place(0)[0] + 5)
+            found.scrubber().scrub(ALL)
+            (damage,) = recorded(found, DamageFound)
+        cut = Cut(step, after=after)
+        try:
+            with opened(folder, cut=cut) as found:
+                back_up(found, 1)
+            was_cut = False
+        except PowerCutError:
+            was_cut = True
+        with opened(folder) as found:
+            back_up(found, 1)
+            told = b"".join(event.chunk_ids for event in recorded(found, ChunksHealed))
+            assert sorted(ids_of(told)) == sorted(ids_of(damage.chunk_ids)), step
+            assert found.index.damaged_count() == 0
+        if not was_cut:
+            return
+    raise AssertionError("more steps than expected")
+
+
+def ids_of(end_to_end: bytes) -> list[bytes]:
+    return [end_to_end[i : i + 32] for i in range(0, len(end_to_end), 32)]
 
 
 def _record(repository: OpenRepository, pack: WrittenPack) -> None:
