@@ -1,4 +1,4 @@
-"""Checking the files of a repository that are not packs: its description, the event store, the projections."""
+"""Checking the files of a repository that are not packs: its description, the event store, what hangs on it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from adapters.durable_files import write_durably
+from adapters.durable_files import make_folder_durably, write_durably
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.projection_file import REBUILD_STEP
 from adapters.eventstore.rebuild import ProjectionName, equals_replay
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
+from adapters.eventstore.wal_examination import damaged_frame
+from adapters.kept_file_checks import check_outbox, check_pictures, check_shipped_history
 from adapters.stores.folder import FolderPackStore
+from adapters.stores.folder_log import FolderLogStore
 from domain.errors import AtestaError, BadInputError, BusyError, DamagedDataError
 from domain.workflows.vault import DOCUMENT, describe
 
@@ -37,15 +40,19 @@ def checked_files(store: FolderPackStore, events: Path, catalog: Path, index: Pa
     yield _checked("description", f"{store.location}/{DOCUMENT}", lambda: check_description(store, state))
     yield _checked("pack folder", f"{store.location}/packs", lambda: _check_pack_folder(store))
     yield _checked("event store", str(events), lambda: _check_events(events))
+    history = FolderLogStore(Path(store.location))
+    yield _checked("shipped history", f"{store.location}/log", lambda: check_shipped_history(history, events))
     for name, path in ((ProjectionName.CATALOG, catalog), (ProjectionName.CHUNK_INDEX, index)):
         yield _checked(name.value, str(path), partial(_check_projection, name, path, events))
+    yield _checked("pictures", str(state / "pictures"), lambda: check_pictures(state / "pictures"))
+    yield _checked("outbox", str(state / "outbox"), lambda: check_outbox(state / "outbox"))
 
 
 def keep_copy_of_description(store: FolderPackStore, state: Path) -> None:
     """Keep the description twice: it never changes, and without it nothing can be opened."""
     content = store.read_document(DOCUMENT)
     if content is not None and not (state / COPY_NAME).exists():
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder_durably(state, mode=0o700)
         write_durably(state / COPY_NAME, content, replace=False)
 
 
@@ -83,6 +90,7 @@ def _check_events(path: Path) -> None:
     """Structure, every row's digest, and every stream without a hole. Raises DamagedDataError."""
     if not path.exists():
         raise DamagedDataError("The event store is gone.", where=str(path), next_step=_FROM_COPY)
+    _check_write_ahead_log(path)
     _check_structure(path, _FROM_COPY)
     with SQLiteEventLog(path) as log:
         streams: dict[bytes, int] = {}
@@ -98,6 +106,18 @@ def _check_events(path: Path) -> None:
             streams[event.originator_id.bytes] = expected
         if not streams:
             raise DamagedDataError("The event store is empty.", where=str(path), next_step=_FROM_COPY)
+
+
+def _check_write_ahead_log(events: Path) -> None:
+    """Before the database is opened, which cuts a damaged log. Raises DamagedDataError."""
+    wal = events.with_name(f"{events.name}-wal")
+    frame = damaged_frame(wal)
+    if frame is not None:
+        raise DamagedDataError(
+            f"The write-ahead log of the event store is damaged from frame {frame} on: the events after it are lost.",
+            where=str(wal),
+            next_step="Move the state folder aside and run `atesta recover`, which takes all that was shipped.",
+        )
 
 
 def _check_projection(name: ProjectionName, path: Path, events: Path) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
+from adapters.durable_files import make_folder_durably
 from adapters.locks import FileMachineLocks
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from domain.workflows.backup import BackupWorkflow
     from domain.workflows.chunk_reading import ChunkReader
     from domain.workflows.log_shipping import LogShipping
+    from domain.workflows.lost_history import WholeLog
     from domain.workflows.mailing import DeliverySummary
     from domain.workflows.prune import PruneWorkflow
     from domain.workflows.retention import RetentionWorkflow
@@ -57,6 +59,9 @@ _BACKUP_MODULES = (
     "domain.workflows.log_shipping",
     "domain.workflows.shipped_log",
 )
+
+_DRAFTS_LOCK = "rebuild"
+"""Whoever makes projections anew, also for comparing only, holds it."""
 
 
 class Atesta:
@@ -100,6 +105,13 @@ class Atesta:
                 "the repository.",
             )
         return log
+
+    @cached_property
+    def writing_log(self) -> WholeLog:
+        """The event store for commands without the key: it is not written to when its end is lost."""
+        from domain.workflows.lost_history import WholeLog
+
+        return WholeLog(self.log, self.log_store)
 
     @cached_property
     def index(self) -> SQLiteChunkIndex:
@@ -232,6 +244,12 @@ class Atesta:
 
         return sum(last - first + 1 for first, last in unshipped(self.log_store.log_objects(), self.log.last_number()))
 
+    def events_lost(self) -> int:
+        """How many events at the end only the store has."""
+        from domain.workflows.lost_history import events_lost
+
+        return events_lost(self.log_store, self.log)
+
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""
         from adapters.disks.disk_files import DiskFiles
@@ -296,7 +314,7 @@ class Atesta:
         return ScrubWorkflow(
             store=self.store,
             vault=vault,
-            log=self.shipped_log(vault) if vault is not None else self.log,
+            log=self.shipped_log(vault) if vault is not None else self.writing_log,
             index=self.index,
             locks=self.locks,
             clock=self.clock,
@@ -315,7 +333,8 @@ class Atesta:
         """Check the files of the repository, the packs aside."""
         from adapters.checking import checked_files
 
-        return checked_files(self.store, self._events_path, self._catalog_path, self._index_path)
+        with self.locks.shared(_DRAFTS_LOCK):
+            yield from checked_files(self.store, self._events_path, self._catalog_path, self._index_path)
 
     def _open_verifications(self) -> Sequence[UUID]:
         self.catalog.catch_up()
@@ -334,7 +353,7 @@ class Atesta:
 
         retention = self.configuration.content.retention
         return RetentionWorkflow(
-            log=self.log,
+            log=self.writing_log,
             catalog=self.catalog,
             locks=self.locks,
             clock=self.clock,
@@ -376,7 +395,7 @@ class Atesta:
         from domain.workflows.report_delivery import deliver_reports
 
         return deliver_reports(
-            self.outbox, self._transport, self.configuration.content.mail.transport, self.log, self.clock
+            self.outbox, self._transport, self.configuration.content.mail.transport, self.writing_log, self.clock
         )
 
     @property
@@ -397,7 +416,13 @@ class Atesta:
         from domain.workflows.looking import condition_of
 
         return condition_of(
-            self.catalog, self.index, self.outbox, self._space(), self.events_unshipped(), self.clock.now()
+            self.catalog,
+            self.index,
+            self.outbox,
+            self._space(),
+            self.events_unshipped(),
+            self.clock.now(),
+            self.events_lost(),
         )
 
     def write_metrics(self, path: Path) -> None:
@@ -417,13 +442,19 @@ class Atesta:
         return SpaceCondition(free_bytes=found.f_bavail * found.f_frsize, size_bytes=found.f_blocks * found.f_frsize)
 
     def rebuild(self) -> tuple[str, ...]:
-        """Make every projection again from the events; returns their names."""
-        from adapters.eventstore.rebuild import ProjectionName, rebuild, remove_abandoned_drafts
+        """Make every projection again from the events; returns their names.
 
-        for path in (self._catalog_path, self._index_path):
-            remove_abandoned_drafts(path)
-        rebuild(ProjectionName.CATALOG, self._catalog_path, self.log)
-        rebuild(ProjectionName.CHUNK_INDEX, self._index_path, self.log)
+        Raises BusyError beside another rebuild or a check: drafts that nobody works on are removed.
+        """
+        from adapters.eventstore.rebuild import ProjectionName, rebuild, remove_abandoned_drafts
+        from domain.workflows.lost_history import refuse_lost_history
+
+        refuse_lost_history(self.log_store, self.log)
+        with self.locks.held(_DRAFTS_LOCK):
+            for path in (self._catalog_path, self._index_path):
+                remove_abandoned_drafts(path)
+            rebuild(ProjectionName.CATALOG, self._catalog_path, self.log)
+            rebuild(ProjectionName.CHUNK_INDEX, self._index_path, self.log)
         return ("the catalog", "the chunk index")
 
     @cached_property
@@ -465,7 +496,8 @@ class Atesta:
         return self._state("chunk-index.sqlite")
 
     def _state(self, name: str) -> Path:
-        self.configuration.state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.configuration.state_folder.is_dir():
+            make_folder_durably(self.configuration.state_folder, mode=0o700)
         return self.configuration.state_folder / name
 
 

@@ -34,6 +34,17 @@ def remove_durably(path: Path) -> None:
     sync_folder(path.parent)
 
 
+def make_folder_durably(folder: Path, mode: int = 0o777) -> None:
+    """Make ``folder`` and what leads to it, unless it is there; ``mode`` is that of ``folder`` itself.
+
+    The parent is synced also when the folder was there: whoever made it may not have come to that.
+    """
+    if not folder.parent.is_dir():
+        make_folder_durably(folder.parent)
+    folder.mkdir(mode=mode, exist_ok=True)
+    sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-from adapters.durable_files import sync_folder
+from adapters.durable_files import make_folder_durably
 from adapters.eventstore.catalog import SQLiteCatalog
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
@@ -137,9 +137,7 @@ def _refuse_to_overwrite(events: Path) -> None:
 
 def _make_folder(folder: Path) -> None:
     try:
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_folder(folder.parent)
+        make_folder_durably(folder, mode=0o700)
     except OSError as error:
         raise EnvironmentTroubleError(
             f"A folder cannot be made: {error.strerror}.", where=str(folder), next_step="Choose another --state-folder."

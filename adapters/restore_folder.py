@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from adapters import unfinished_restore
-from adapters.durable_files import write_durably
+from adapters.disks.writing.new_file import remove_leftover
+from adapters.durable_files import make_folder_durably, sync_folder, write_durably
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.events.restore_point import StoredDisk
 from domain.model.machines import VirtualDisk
@@ -179,14 +180,17 @@ def _remove(path: Path) -> None:
 
 def _replace(fresh: Path, path: Path) -> None:
     try:
+        # A restore that was killed between two names of an image left the first one.
+        remove_leftover(path)
         fresh.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise _trouble(error, path) from error
 
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder_durably(folder)
     except OSError as error:
         raise _trouble(error, folder) from error
 

@@ -38,6 +38,7 @@ from domain.ports.progress import Progress
 from domain.ports.reading import ConsoleReader
 from domain.ports.workbench import Bench, PictureArchive, Workbench
 from domain.workflows.chunk_reading import ChunkReader
+from domain.workflows.contention import again_when_busy
 from domain.workflows.event_stream import EventStream
 from domain.workflows.mailing import queue_mails
 from domain.workflows.point_use import point_in_use
@@ -169,9 +170,14 @@ class VerificationWorkflow:
 
     def _fail(self, stream: EventStream, error: str) -> None:
         """Record that a verification ended without a verdict, unless it has one."""
-        if stream.allows(VerificationFailed):
-            with stream.turn() as place:
-                stream.append(VerificationFailed(**place, error=error))
+
+        def attempt() -> None:
+            stream.catch_up()
+            if stream.allows(VerificationFailed):
+                with stream.turn() as place:
+                    stream.append(VerificationFailed(**place, error=error))
+
+        again_when_busy(attempt)
 
     def _run(self, stream: EventStream, point: RestorePoint) -> VerificationOutcome:
         boot: BootRecord | None = None
@@ -189,7 +195,9 @@ class VerificationWorkflow:
             verdict = replace(verdict, reasons=(trouble, *verdict.reasons))
         # The mails come first: a verdict without its mail could never be mended, a mail without its event can.
         keys = self._queue_report(stream, point, verdict, recovered, boot, pictures)
-        self._record(stream, point, verdict, recovered.restore_s, keys)
+        # Another verification of the point, a hold, or whoever delivers those mails may append at the same moment.
+        again_when_busy(lambda: self._record_verdict(stream, point, verdict, recovered.restore_s))
+        again_when_busy(lambda: self._record_report(stream, len(keys)))
         return VerificationOutcome(
             verification_id=stream.stream_id,
             verdict=verdict,
@@ -332,9 +340,8 @@ class VerificationWorkflow:
             )
         return _Pictures(png, gif, kept_at)
 
-    def _record(
-        self, stream: EventStream, point: RestorePoint, verdict: Verdict, restore_s: float, keys: Sequence[str]
-    ) -> None:
+    def _record_verdict(self, stream: EventStream, point: RestorePoint, verdict: Verdict, restore_s: float) -> None:
+        stream.catch_up()
         of_point = folded(RESTORE_POINT, self._log.stream(point.point_id))
         with stream.turn() as place:
             reached = VerdictReached(
@@ -356,8 +363,11 @@ class VerificationWorkflow:
                 grade=verdict.grade,
             )
             stream.append(reached, recorded)
+
+    def _record_report(self, stream: EventStream, recipients: int) -> None:
+        stream.catch_up()
         with stream.turn() as place:
-            stream.append(ReportQueued(**place, mail_key=stream.stream_id.hex, recipients=len(keys)))
+            stream.append(ReportQueued(**place, mail_key=stream.stream_id.hex, recipients=recipients))
 
     def _queue_report(
         self,

@@ -8,7 +8,7 @@ import typer
 
 from adapters.cli.presentation import cleaned, print_json_line
 from adapters.cli.session import session_of
-from domain.errors import AtestaError
+from domain.errors import AtestaError, DamagedDataError
 from domain.model.condition import Condition
 from domain.model.health import Finding, Health, HealthLevel, judge_health
 
@@ -25,10 +25,12 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         atesta = session_of(context).atesta()
         condition = atesta.condition()
         health = judge_health(condition, atesta.configuration.content.health.limits(atesta.catalog.machines()))
+    except DamagedDataError as error:
+        _tell_instead(HealthLevel.CRITICAL, str(error), json=json)
     except AtestaError as error:
-        _tell_unknown(str(error), json=json)
+        _tell_instead(HealthLevel.UNKNOWN, str(error), json=json)
     except Exception as fault:  # noqa: BLE001 - exit code 1 would read as a warning
-        _tell_unknown(f"unexpected fault, {type(fault).__name__}: {fault}", json=json)
+        _tell_instead(HealthLevel.UNKNOWN, f"unexpected fault, {type(fault).__name__}: {fault}", json=json)
     else:
         if json:
             print_json_line(_described(health, condition))
@@ -37,12 +39,13 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         raise typer.Exit(int(health.level))
 
 
-def _tell_unknown(what: str, *, json: bool) -> None:
+def _tell_instead(level: HealthLevel, what: str, *, json: bool) -> None:
+    """Tell what keeps the repository from being judged."""
     if json:
-        print_json_line({"level": HealthLevel.UNKNOWN.name, "findings": [], "error": what})
+        print_json_line({"level": level.name, "findings": [], "error": what})
     else:
-        typer.echo(f"ATESTA UNKNOWN: {_in_one_line(what)}")
-    raise typer.Exit(int(HealthLevel.UNKNOWN))
+        typer.echo(f"ATESTA {level.name}: {_in_one_line(what)}")
+    raise typer.Exit(int(level))
 
 
 def _line(health: Health, condition: Condition) -> str:

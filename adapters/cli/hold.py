@@ -24,5 +24,5 @@ def run(
         atesta = session.atesta()
         atesta.catalog.catch_up()
         chosen = select_point(atesta.catalog.points(with_expired=True), point)
-        hold_point(atesta.log, atesta.clock, chosen, reason)
+        hold_point(atesta.writing_log, atesta.clock, chosen, reason)
         session.out.print(Text(f"{cleaned(chosen.machine.name)} {chosen.short_id} is held."))

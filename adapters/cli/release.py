@@ -24,7 +24,7 @@ def run(
         atesta = session.atesta()
         atesta.catalog.catch_up()
         chosen = select_point(atesta.catalog.points(with_expired=True), point)
-        release_point(atesta.log, atesta.clock, chosen, reason)
+        release_point(atesta.writing_log, atesta.clock, chosen, reason)
         session.out.print(
             Text(f"{cleaned(chosen.machine.name)} {chosen.short_id} is released; the policy decides again.")
         )

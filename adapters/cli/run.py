@@ -81,7 +81,7 @@ def run(
 def _workflow(atesta: Atesta, due_jobs: DueJobs, observer: _Printed) -> RunDueWorkflow:
     content = atesta.configuration.content
     return RunDueWorkflow(
-        log=atesta.log,
+        log=atesta.writing_log,
         catalog=atesta.catalog,
         clock=atesta.clock,
         new_id=uuid4,

@@ -28,7 +28,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         damaged = atesta.index.damaged_count()
         vault = session.vault_without_asking(atesta) if damaged else None
         touched = atesta.touched_points(vault) if vault is not None else ()
-        unshipped = atesta.events_unshipped()
+        unshipped, lost = atesta.events_unshipped(), atesta.events_lost()
         waiting = [mail for mail in atesta.outbox.queued() if mail.state in (MailState.WAITING, MailState.SENDING)]
         if json:
             print_json(
@@ -42,6 +42,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                     "stored_bytes": figures.stored_bytes,
                     "events": figures.events,
                     "events_unshipped": unshipped,
+                    "events_lost": lost,
                     "runs_failed": figures.runs_failed,
                     "running": [run.machine_name for run in running],
                     "mails_waiting": len(waiting),
@@ -86,6 +87,9 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                 out.print("  `atesta scrub --keyed --damaged` names the restore points that this touches.")
             else:
                 print_touched(out, touched)
+        if lost:
+            out.print(Text(f"The last {lost} events are missing in the event store.", style="bold red"))
+            out.print("  Move the state folder aside and run `atesta recover`, which has them.")
         if unshipped:
             out.print(f"{unshipped} events not yet in the repository; the next backup or verification ships them.")
         if waiting:

@@ -26,6 +26,10 @@ from domain.errors import BusyError, DamagedDataError
 from domain.ports.event_log import EventLog, NumberedEvent
 
 REBUILD_STEP = "Run `atesta rebuild`: the event store has everything that is needed."
+_LOST_STEP = (
+    "Move the state folder aside and run `atesta recover`, which takes all that was shipped. To go on without those "
+    "events: `atesta rebuild`."
+)
 _SWAPS_MAX = 8
 _DURABILITY = "synchronous=NORMAL"
 _DURABILITY_OF_A_DRAFT = "synchronous=OFF"
@@ -228,7 +232,14 @@ class _ProjectionRecorder(SQLiteTrackingRecorder):
         cursor.execute("SELECT mark FROM anchor")
         row = cursor.fetchone()
         last = log.last_number()
-        if position and (position > last or row is None or row["mark"] != _mark(log, position)):
+        if position > last:
+            raise DamagedDataError(
+                f"The event store ends with event {last}, and the {self._schema.name} has taken in event {position}: "
+                "the end of the event store is lost, or it was put back from an old copy.",
+                where=where,
+                next_step=_LOST_STEP,
+            )
+        if position and (row is None or row["mark"] != _mark(log, position)):
             raise DamagedDataError(
                 f"The {self._schema.name} does not belong to this event store: its event {position} is another one.",
                 where=where,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool, SQLiteCursor, SQLiteDatastore
 
-from adapters.durable_files import sync_folder
+from adapters.durable_files import make_folder_durably, sync_folder
 from domain.errors import EnvironmentTroubleError
 
 _CONNECTIONS_KEPT = 8
@@ -121,7 +121,7 @@ def create_private_file(path: Path) -> bool:
     """
     try:
         if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder_durably(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if path.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.durable_files import write_durably
+from adapters.durable_files import make_folder_durably, write_durably
 from domain.errors import BadInputError, EnvironmentTroubleError
 
 _SUFFIXES = ("png", "gif")
@@ -22,7 +22,7 @@ class FolderPictureArchive:
             raise BadInputError("This is no kind of picture.", where=repr(suffix))
         path = self._folder / f"{digest.hex()}.{suffix}"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder_durably(self._folder, mode=0o700)
             write_durably(path, content)
         except OSError as error:
             raise EnvironmentTroubleError(

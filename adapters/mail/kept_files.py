@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adapters.durable_files import remove_durably, write_durably
+from adapters.durable_files import make_folder_durably, remove_durably, write_durably
 from domain.errors import EnvironmentTroubleError
 
 
@@ -28,7 +28,7 @@ def forget(path: Path) -> None:
 def private_folder(path: Path) -> Path:
     """Make the folder ``path``, closed to others, unless it is there. Raises EnvironmentTroubleError."""
     with disk_trouble_translated(path):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder_durably(path, mode=0o700)
     return path
 
 

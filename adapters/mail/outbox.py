@@ -114,7 +114,7 @@ class FolderOutbox:
         if content is not None:
             try:
                 entry = msgspec.json.decode(content, type=QueuedMail)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 entry = None
             if entry is not None and entry.key == key:
                 return entry

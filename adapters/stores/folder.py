@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from adapters.durable_files import remove_durably, sync_folder, write_durably
+from adapters.durable_files import make_folder_durably, remove_durably, sync_folder, write_durably
 from adapters.stores.names import DOCUMENT_BYTES_MAX, checked_document_name, pack_name, parse_pack_name
 from adapters.uncached_writing import ALIGNMENT_BYTES, open_uncached, write_all_at
 from domain.content.aligned_buffer import aligned_buffer
@@ -114,7 +114,7 @@ class FolderPackStore:
         if len(content) > DOCUMENT_BYTES_MAX:
             raise BadInputError("The document is too large.", where=name)
         with _as_trouble(path):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder_durably(self._folder)
             try:
                 write_durably(path, content, replace=replace)
             except FileExistsError as error:

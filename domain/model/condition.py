@@ -41,7 +41,7 @@ class SpaceCondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """All of it. ``events_unshipped`` is None where the log is not shipped."""
+    """All of it. ``events_unshipped`` is None where the log is not shipped; ``events_lost`` only the store has."""
 
     at: datetime
     machines: tuple[MachineCondition, ...]
@@ -51,6 +51,7 @@ class Condition:
     damaged_chunks: int
     events: int
     events_unshipped: int | None
+    events_lost: int = 0
     packs: int
     chunks: int
     stored_bytes: int

@@ -83,6 +83,8 @@ def judge_health(condition: Condition, limits: HealthLimits) -> Health:
 def _of_store(condition: Condition, limits: HealthLimits) -> Iterator[Finding]:
     if condition.damaged_chunks:
         yield _critical("repository", f"{condition.damaged_chunks} chunks are damaged")
+    if condition.events_lost:
+        yield _critical("event log", f"its last {condition.events_lost} events are lost; `atesta recover` has them")
     if condition.space is not None and condition.space.size_bytes:
         percent = 100 * condition.space.free_bytes / condition.space.size_bytes
         if percent < limits.free_percent_critical:

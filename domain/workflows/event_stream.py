@@ -40,6 +40,11 @@ class EventStream:
         stream._state = folded(rules, log.stream(stream_id))
         return stream
 
+    def catch_up(self) -> None:
+        """Take in what others appended to the stream. Raises DamagedDataError as ``resumed`` does."""
+        with self._turn:
+            self._state = folded(self._state.transitions, self._log.stream(self.stream_id))
+
     def allows(self, event_class: type[RecordedEvent]) -> bool:
         """Whether an event of this class may come next."""
         with self._turn:

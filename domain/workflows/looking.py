@@ -20,6 +20,7 @@ def condition_of(
     space: SpaceCondition | None,
     events_unshipped: int | None,
     now: datetime,
+    events_lost: int = 0,
 ) -> Condition:
     """How everything is now."""
     catalog.catch_up()
@@ -49,6 +50,7 @@ def condition_of(
         damaged_chunks=index.damaged_count(),
         events=figures.events,
         events_unshipped=events_unshipped,
+        events_lost=events_lost,
         packs=figures.packs,
         chunks=figures.chunks,
         stored_bytes=figures.stored_bytes,

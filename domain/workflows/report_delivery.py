@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from domain.events.stream_rules import VERIFICATION_RUN
@@ -9,6 +10,7 @@ from domain.events.verification import ReportMailed
 from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.mail import MailTransport, Outbox
+from domain.workflows.contention import again_when_busy
 from domain.workflows.event_stream import EventStream
 from domain.workflows.mailing import DeliverySummary, deliver_due
 
@@ -23,10 +25,12 @@ def deliver_reports(
     attempts = {entry.key: entry.attempts for entry in outbox.queued()}
     summary = deliver_due(outbox, transport, clock)
     for key in summary.sent:
-        stream_id = UUID(key[:32])
-        stream = EventStream.resumed(log, clock, stream_id, VERIFICATION_RUN)
-        with stream.turn() as place:
-            stream.append(
-                ReportMailed(**place, mail_key=key, transport=transport_name, attempts=attempts.get(key, 0) + 1)
-            )
+        # The verification itself may be recording its verdict at this moment.
+        again_when_busy(partial(_record, log, clock, key, transport_name, attempts.get(key, 0) + 1))
     return summary
+
+
+def _record(log: EventLog, clock: Clock, key: str, transport_name: str, attempts: int) -> None:
+    stream = EventStream.resumed(log, clock, UUID(key[:32]), VERIFICATION_RUN)
+    with stream.turn() as place:
+        stream.append(ReportMailed(**place, mail_key=key, transport=transport_name, attempts=attempts))

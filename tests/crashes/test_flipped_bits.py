@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from domain.workflows import pack_writing
 from domain.workflows.chunk_reading import load_layout
 from domain.workflows.scrub_budget import ScrubLimits
 from tests.doubles.exported_folder import MACHINE_ID, CommandLine
+from tests.doubles.flips import flip, flipped
 from tests.doubles.frozen_disks import whole_disk
 from tests.doubles.repository import OpenRepository, opened
 from tests.doubles.scripted_source import ScriptedSource, machine_with
@@ -38,23 +37,6 @@ pytestmark = pytest.mark.process
 
 def noise(seed: int) -> bytes:
     return blake3(bytes([seed])).digest(length=SIZE)
-
-
-def flip(path: Path, offset: int, bit: int) -> None:
-    """Flip a bit; twice is never."""
-    with path.open("r+b") as file:
-        file.seek(offset)
-        (byte,) = file.read(1)
-        file.seek(offset)
-        file.write(bytes([byte ^ (1 << bit)]))
-
-
-@contextmanager
-def flipped(path: Path, offset: int) -> Iterator[None]:
-    bit = (offset * 7 + 3) % 8
-    flip(path, offset, bit)
-    yield
-    flip(path, offset, bit)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +168,7 @@ def test_a_bit_in_a_database_is_found_and_named_or_changes_nothing(
         for one, old in content.items():
             one.write_bytes(old)
     assert found > len(offsets) // 4
-    assert [one.trouble for one in checked(whole)] == [None] * 5
+    assert [one.trouble for one in checked(whole)] == [None] * 8
     assert whole.restored("m2@latest", tmp_path / "out") == [noise(2)]
 
 

@@ -1,7 +1,9 @@
 """Real processes that die at the n-th change they make to a folder: killed, without power, or with a full disk.
 
 A change is a write, fsync, rename, link, removal, new file or folder below the watched folder, or the commit of a
-SQLite transaction. ``cut_at`` forks, so that a cut costs milliseconds; what the child acknowledged before is told.
+SQLite transaction; of a database nothing but its name counts beside that, and locks do not count. A power cut may also
+come after the last change: what was acknowledged by then must be durable. ``cut_at`` forks, so that a cut costs
+milliseconds; what the child acknowledged before is told.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -27,6 +30,8 @@ from domain.errors import AtestaError
 _ENDED_WELL, _ENDED_WITH_ERROR, _BROKE = 0, 10, 11
 _POSITIONS_MAX = 2000
 _TAKES_ROOM = frozenset({"write", "writev", "pwrite", "fsync", "open", "mkdir", "link", "sendfile", "commit"})
+_DATABASE_SUFFIXES = (".sqlite", ".sqlite-wal", ".sqlite-shm")
+_COMMITS = ("COMMIT", "PRAGMA wal_checkpoint")
 
 
 class Trouble(StrEnum):
@@ -103,8 +108,11 @@ def _run_child(position: int, folder: Path, action: Action, trouble: Trouble, pi
     code = _BROKE
     told = os.write
     try:
-        with _watched(_Folder(folder, position, trouble)):
+        watched = _Folder(folder, position, trouble)
+        with _watched(watched):
             action(lambda text: _tell(told, pipe, "+", text))
+            if trouble is Trouble.POWER_CUT:
+                watched.change("afterwards")
         code = _ENDED_WELL
     except AtestaError as error:
         _tell(told, pipe, "!", str(error))
@@ -130,13 +138,14 @@ class _Folder:
         self._is_full = False
         self._graveyard = Path(self._folder + ".graveyard")
         self._undo: list[tuple[int, Callable[[], None]]] = []
+        self._torn_databases: set[int] = set()
         self._synced = {path.stat().st_ino: path.stat().st_size for path in self._files()}
         self._real = {name: getattr(os, name) for name in ("replace", "unlink", "link", "rmdir", "fsync", "truncate")}
 
     def is_inside(self, place: Path | str | int) -> bool:
-        """Whether a path or descriptor counts: SQLite's own files and locks do not."""
+        """Whether a path or descriptor counts: locks do not, they mean nothing once their holders are dead."""
         text = str(Path(f"/proc/self/fd/{place}").readlink() if isinstance(place, int) else Path(place).absolute())
-        return text.startswith(self._folder + "/") and not _is_sqlite_or_lock(text)
+        return (text + "/").startswith(self._folder + "/") and not text.endswith(".lock")
 
     def change(self, kind: str) -> None:
         """A change is about to be made."""
@@ -170,6 +179,8 @@ class _Folder:
     def named(self, path: Path, undo: Callable[[], None]) -> None:
         """A name in a folder changed; ``undo`` takes it back."""
         self._undo.append((path.parent.stat().st_ino, undo))
+        if path.exists() and _is_database(path) and path.stat().st_size and path.stat().st_ino not in self._synced:
+            self._torn_databases.add(path.stat().st_ino)
 
     def buried(self, path: Path) -> Path | None:
         """A second name for a file that is about to lose its name."""
@@ -196,13 +207,16 @@ class _Folder:
         return [
             path
             for path in Path(self._folder).rglob("*")
-            if path.is_file() and not path.is_symlink() and not _is_sqlite_or_lock(str(path))
+            if path.is_file() and not path.is_symlink() and not path.name.endswith(".lock") and self._is_tracked(path)
         ]
 
+    def _is_tracked(self, path: Path) -> bool:
+        """SQLite syncs its files itself, unless somebody else gave one its name before it was synced."""
+        return not _is_database(path) or path.stat().st_ino in self._torn_databases
 
-def _is_sqlite_or_lock(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return ".sqlite" in name or name.endswith(".lock")
+
+def _is_database(path: Path) -> bool:
+    return path.name.endswith(_DATABASE_SUFFIXES) or ".sqlite.rebuilding-" in path.name
 
 
 @contextmanager
@@ -224,7 +238,21 @@ def _watched(folder: _Folder) -> Iterator[None]:
                 folder.change("committed")
 
         stack.enter_context(patch.object(PinnedDatastore, "transaction", counted))
+        stack.enter_context(patch.object(sqlite3, "connect", _counting_connect(folder)))
         yield
+
+
+def _counting_connect(folder: _Folder) -> Callable[..., sqlite3.Connection]:
+    """Connections on which a commit or a checkpoint that a statement asks for is a change."""
+
+    class Counting(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql.startswith(_COMMITS):
+                folder.commit()
+            return super().execute(sql, *parameters)
+
+    connect = sqlite3.connect
+    return lambda *arguments, **named: connect(*arguments, **{**named, "factory": Counting})
 
 
 def _bound(wrapper: Callable[..., Any], folder: _Folder, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -284,20 +312,21 @@ def _link(folder: _Folder, real: Callable[..., Any], old: Any, new: Any, **kwarg
     folder.named(Path(new), lambda: Path(new).unlink(missing_ok=True))
 
 
-def _unlink(folder: _Folder, real: Callable[..., Any], path: Any, **kwargs: Any) -> None:
-    if not folder.is_inside(path) or not os.path.lexists(path):
-        real(path, **kwargs)
+def _unlink(folder: _Folder, real: Callable[..., Any], path: Any, *, dir_fd: int | None = None) -> None:
+    place = _place(path, dir_fd)
+    if not folder.is_inside(place) or not os.path.lexists(place):
+        real(path, dir_fd=dir_fd)
         return
     folder.change("unlink")
-    grave = folder.buried(Path(path))
-    real(path, **kwargs)
+    grave = folder.buried(place)
+    real(path, dir_fd=dir_fd)
     if grave is not None:
         buried = grave
 
         def undo() -> None:
-            buried.rename(path)
+            buried.rename(place)
 
-        folder.named(Path(path), undo)
+        folder.named(place, undo)
 
 
 def _mkdir(folder: _Folder, real: Callable[..., Any], path: Any, *args: Any, **kwargs: Any) -> None:
@@ -306,7 +335,20 @@ def _mkdir(folder: _Folder, real: Callable[..., Any], path: Any, *args: Any, **k
         return
     folder.change("mkdir")
     real(path, *args, **kwargs)
-    folder.named(Path(path), lambda: Path(path).rmdir())
+    folder.named(Path(path), lambda: shutil.rmtree(path))
+
+
+def _rmdir(folder: _Folder, real: Callable[..., Any], path: Any, *, dir_fd: int | None = None) -> None:
+    place = _place(path, dir_fd)
+    if folder.is_inside(place):
+        folder.change("rmdir")
+    real(path, dir_fd=dir_fd)
+    if folder.is_inside(place):
+        folder.named(place, place.mkdir)
+
+
+def _place(path: Any, dir_fd: int | None) -> Path:
+    return Path(path) if dir_fd is None else Path(f"/proc/self/fd/{dir_fd}").readlink() / path
 
 
 _WRAPPERS: dict[str, Callable[..., Any]] = {
@@ -323,4 +365,5 @@ _WRAPPERS: dict[str, Callable[..., Any]] = {
     "unlink": _unlink,
     "remove": _unlink,
     "mkdir": _mkdir,
+    "rmdir": _rmdir,
 }

@@ -18,6 +18,27 @@ _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 _OPEN_TRIES = 8
 
 
+def remove_leftover(path: Path) -> None:
+    """Remove the temporary file of a killed writer of ``path``; one that is at work keeps it. Raises OSError."""
+    temporary = _temporary_of(path)
+    try:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        temporary.unlink(missing_ok=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def _temporary_of(path: Path) -> Path:
+    mark = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".atesta-{mark}.partial")
+
+
 class NewFile:
     """A temporary file beside ``path``, empty at first, locked against a second writer.
 
@@ -27,8 +48,7 @@ class NewFile:
     def __init__(self, path: Path) -> None:
         """Raises BadInputError when ``path`` exists, BusyError when somebody else is writing it."""
         self._path = path
-        mark = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-        self._temporary = path.with_name(f".atesta-{mark}.partial")
+        self._temporary = _temporary_of(path)
         self._refuse_existing()
         self._descriptor = self._open_locked()
         self._open = True

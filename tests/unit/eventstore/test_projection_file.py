@@ -113,8 +113,13 @@ def test_a_log_that_lost_its_end_is_noticed(path: Path) -> None:
     older = MemoryEventLog()
     older.append([started(STREAM)])
 
-    with SQLiteChunkIndex(path, older) as index, pytest.raises(DamagedDataError, match="does not belong"):
+    with (
+        SQLiteChunkIndex(path, older) as index,
+        pytest.raises(DamagedDataError, match="end of the event store") as told,
+    ):
         index.catch_up()
+
+    assert "atesta recover" in told.value.next_step
 
 
 def test_a_log_that_went_another_way_since_is_noticed(path: Path) -> None:
