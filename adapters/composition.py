@@ -1,66 +1,64 @@
-"""The composition root: which adapter stands behind which port, for one configuration. Made lazily."""
+"""The composition root: which adapter stands behind which port, for one configuration.
+
+Each is made, and its module imported, when a command first asks for it: none waits for another one's libraries.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from adapters.checking import Checked, checked_files, keep_copy_of_description
 from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
-from adapters.disks.disk_files import DiskFiles
-from adapters.disks.writing.create_image import create_image
 from adapters.durable_files import make_folder_durably
-from adapters.eventstore.catalog import SQLiteCatalog
-from adapters.eventstore.chunk_index import SQLiteChunkIndex
-from adapters.eventstore.event_log import SQLiteEventLog
-from adapters.eventstore.rebuild import ProjectionName, rebuild, remove_abandoned_drafts
-from adapters.exports.exported_machines import ExportedMachines
-from adapters.guests.outside import OutsideGuestFileSystems
-from adapters.labs.picture_archive import FolderPictureArchive
-from adapters.labs.qemu import QemuLab
-from adapters.labs.workbench import FolderWorkbench
 from adapters.locks import FileMachineLocks
-from adapters.mail.folder_transport import FolderTransport
-from adapters.mail.outbox import FolderOutbox
-from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
-from adapters.metrics_file import write_metrics
-from adapters.reading.tesseract import TesseractReader
-from adapters.restore_folder import RestoredFolder, restore_to_folder
-from adapters.run_turn import RunTurn
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
 from adapters.stores.folder_log import FolderLogStore
-from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
-from domain.events.repository import RepositoryCreated
-from domain.events.restore_point import StoredDisk
-from domain.model.condition import Condition, SpaceCondition
-from domain.model.metrics import metrics_of
-from domain.model.prune_plan import PrunePolicy
-from domain.ports.catalog import RestorePoint
-from domain.ports.disks import DiskImageWriter, ImageFormat
-from domain.ports.mail import MailTransport
-from domain.ports.progress import Progress
-from domain.workflows.backup import BackupWorkflow
-from domain.workflows.backup_run import BackupSettings
-from domain.workflows.chunk_reading import ChunkReader
-from domain.workflows.log_shipping import LogShipping, unshipped
-from domain.workflows.looking import condition_of
-from domain.workflows.lost_history import WholeLog, events_lost, refuse_lost_history
-from domain.workflows.mailing import DeliverySummary
-from domain.workflows.point_use import point_in_use
-from domain.workflows.prune import PruneWorkflow
-from domain.workflows.report_delivery import deliver_reports
-from domain.workflows.retention import RetentionWorkflow
-from domain.workflows.scrub import ScrubWorkflow
-from domain.workflows.shipped_log import ShippedLog
-from domain.workflows.touched import TouchedPoint, touched_points
-from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, Vault, create_vault, describe, open_vault
-from verification.verify_point import VerificationSettings, VerificationWorkflow
+
+if TYPE_CHECKING:
+    from adapters.checking import Checked
+    from adapters.eventstore.catalog import SQLiteCatalog
+    from adapters.eventstore.chunk_index import SQLiteChunkIndex
+    from adapters.eventstore.event_log import SQLiteEventLog
+    from adapters.exports.exported_machines import ExportedMachines
+    from adapters.mail.outbox import FolderOutbox
+    from adapters.restore_folder import RestoredFolder
+    from adapters.run_turn import RunTurn
+    from domain.events.restore_point import StoredDisk
+    from domain.model.condition import Condition, SpaceCondition
+    from domain.ports.catalog import RestorePoint
+    from domain.ports.disks import DiskImageWriter, ImageFormat
+    from domain.ports.mail import MailTransport
+    from domain.ports.progress import Progress
+    from domain.workflows.backup import BackupWorkflow
+    from domain.workflows.chunk_reading import ChunkReader
+    from domain.workflows.log_shipping import LogShipping
+    from domain.workflows.lost_history import WholeLog
+    from domain.workflows.mailing import DeliverySummary
+    from domain.workflows.prune import PruneWorkflow
+    from domain.workflows.retention import RetentionWorkflow
+    from domain.workflows.scrub import ScrubWorkflow
+    from domain.workflows.shipped_log import ShippedLog
+    from domain.workflows.touched import TouchedPoint
+    from domain.workflows.vault import Vault
+    from verification.verify_point import VerificationWorkflow
+
+_BACKUP_MODULES = (
+    "adapters.eventstore.catalog",
+    "adapters.eventstore.chunk_index",
+    "adapters.eventstore.event_log",
+    "adapters.guests.outside",
+    "domain.workflows.backup",
+    "domain.workflows.log_shipping",
+    "domain.workflows.shipped_log",
+)
 
 _DRAFTS_LOCK = "rebuild"
 """Whoever makes projections anew, also for comparing only, holds it."""
@@ -81,6 +79,9 @@ class Atesta:
     @cached_property
     def source(self) -> ExportedMachines:
         """The machines that can be backed up."""
+        from adapters.disks.disk_files import DiskFiles
+        from adapters.exports.exported_machines import ExportedMachines
+
         folders = [self.configuration.path(folder) for folder in self.configuration.content.sources.exports]
         disk_files = DiskFiles(folders)
         return ExportedMachines(folders, disk_files, disk_files.parent_of, disk_files.layer_extents)
@@ -91,6 +92,9 @@ class Atesta:
 
         Raises BadInputError when there is no repository, DamagedDataError when there is one but no history of it.
         """
+        from adapters.eventstore.event_log import SQLiteEventLog
+        from domain.workflows.vault import describe
+
         describe(self.store)
         log = SQLiteEventLog(self._events_path)
         if log.last_number() == 0:
@@ -105,16 +109,22 @@ class Atesta:
     @cached_property
     def writing_log(self) -> WholeLog:
         """The event store for commands without the key: it is not written to when its end is lost."""
+        from domain.workflows.lost_history import WholeLog
+
         return WholeLog(self.log, self.log_store)
 
     @cached_property
     def index(self) -> SQLiteChunkIndex:
         """Where each chunk is."""
+        from adapters.eventstore.chunk_index import SQLiteChunkIndex
+
         return SQLiteChunkIndex(self._index_path, self.log)
 
     @cached_property
     def catalog(self) -> SQLiteCatalog:
         """Machines, points, runs, verifications."""
+        from adapters.eventstore.catalog import SQLiteCatalog
+
         return SQLiteCatalog(self._catalog_path, self.log)
 
     @property
@@ -125,10 +135,18 @@ class Atesta:
     @cached_property
     def outbox(self) -> FolderOutbox:
         """The mails that wait."""
+        from adapters.mail.outbox import FolderOutbox
+
         return FolderOutbox(self._state("outbox"))
 
     def create(self, passphrase: str) -> str:
         """Make the repository and record it; returns the recovery key."""
+        from adapters.checking import keep_copy_of_description
+        from adapters.eventstore.event_log import SQLiteEventLog
+        from domain.content.chunking import ChunkingParameters
+        from domain.events.repository import RepositoryCreated
+        from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, create_vault
+
         chunking = ChunkingParameters()
         vault, recovery_key = create_vault(self.store, passphrase, chunking, os.urandom)
         created = RepositoryCreated(
@@ -152,7 +170,15 @@ class Atesta:
 
     def open_vault(self, secret: str) -> Vault:
         """Open the repository with its passphrase or recovery key."""
+        from domain.workflows.vault import open_vault
+
         return open_vault(self.store, secret, os.urandom)
+
+    @staticmethod
+    def import_backup() -> None:
+        """Import what a backup needs, for a caller that has to wait for something else anyway."""
+        for name in _BACKUP_MODULES:
+            importlib.import_module(name)
 
     def backup_workflow(
         self, vault: Vault, progress: Progress, *, full: bool = False, compare_source: bool = False
@@ -162,6 +188,10 @@ class Atesta:
         Raises DamagedDataError when there are restore points and no packs: what counts as stored would not be stored
         again, and the new points could not be restored either.
         """
+        from adapters.guests.outside import OutsideGuestFileSystems
+        from domain.workflows.backup import BackupWorkflow
+        from domain.workflows.backup_run import BackupSettings
+
         self._refuse_lost_packs()
         policy = self.configuration.content.backup
         return BackupWorkflow(
@@ -196,24 +226,40 @@ class Atesta:
 
     def shipping(self, vault: Vault) -> LogShipping:
         """What keeps the history in the store as well."""
+        from domain.workflows.log_shipping import LogShipping
+
         if self._shipping is None:
             self._shipping = LogShipping(vault, self.log, self.log_store, FileMachineLocks(self._state("locks")))
         return self._shipping
 
     def shipped_log(self, vault: Vault) -> ShippedLog:
         """The event store for commands that have the key: what they append is shipped."""
+        from domain.workflows.shipped_log import ShippedLog
+
         return ShippedLog(self.log, self.shipping(vault))
 
     def events_unshipped(self) -> int:
         """How many event numbers the store does not have yet."""
+        from domain.workflows.log_shipping import unshipped
+
         return sum(last - first + 1 for first, last in unshipped(self.log_store.log_objects(), self.log.last_number()))
 
     def events_lost(self) -> int:
         """How many events at the end only the store has."""
+        from domain.workflows.lost_history import events_lost
+
         return events_lost(self.log_store, self.log)
 
     def verification_workflow(self, vault: Vault, progress: Progress) -> VerificationWorkflow:
         """What verifies restore points."""
+        from adapters.disks.disk_files import DiskFiles
+        from adapters.guests.outside import OutsideGuestFileSystems
+        from adapters.labs.picture_archive import FolderPictureArchive
+        from adapters.labs.qemu import QemuLab
+        from adapters.labs.workbench import FolderWorkbench
+        from adapters.reading.tesseract import TesseractReader
+        from verification.verify_point import VerificationSettings, VerificationWorkflow
+
         content = self.configuration.content
         lab_folder = self.configuration.lab_folder
         return VerificationWorkflow(
@@ -246,6 +292,9 @@ class Atesta:
 
     def prune_workflow(self, vault: Vault, progress: Progress, repack_below_percent: float | None) -> PruneWorkflow:
         """What reclaims space; the configuration's threshold when none is given."""
+        from domain.model.prune_plan import PrunePolicy
+        from domain.workflows.prune import PruneWorkflow
+
         below = self.configuration.content.prune.repack_below_percent
         return PruneWorkflow(
             vault=vault,
@@ -260,6 +309,8 @@ class Atesta:
 
     def scrub_workflow(self, vault: Vault | None, progress: Progress) -> ScrubWorkflow:
         """What rereads the store; without a vault it can only compare packs with their names."""
+        from domain.workflows.scrub import ScrubWorkflow
+
         return ScrubWorkflow(
             store=self.store,
             vault=vault,
@@ -273,11 +324,15 @@ class Atesta:
 
     def touched_points(self, vault: Vault) -> tuple[TouchedPoint, ...]:
         """The restore points that damage touches."""
+        from domain.workflows.touched import touched_points
+
         self.catalog.catch_up()
         return tuple(touched_points(self.reader(vault), self.index, self.catalog.points()))
 
     def check(self) -> Iterator[Checked]:
         """Check the files of the repository, the packs aside."""
+        from adapters.checking import checked_files
+
         with self.locks.shared(_DRAFTS_LOCK):
             yield from checked_files(self.store, self._events_path, self._catalog_path, self._index_path)
 
@@ -287,11 +342,15 @@ class Atesta:
 
     def reader(self, vault: Vault) -> ChunkReader:
         """What reads chunks back."""
+        from domain.workflows.chunk_reading import ChunkReader
+
         self.index.catch_up()
         return ChunkReader(vault, self.index)
 
     def retention_workflow(self) -> RetentionWorkflow:
         """What decides which points are kept."""
+        from domain.workflows.retention import RetentionWorkflow
+
         retention = self.configuration.content.retention
         return RetentionWorkflow(
             log=self.writing_log,
@@ -315,6 +374,9 @@ class Atesta:
         overwrite: bool,
     ) -> RestoredFolder:
         """Restore a point into a folder."""
+        from adapters.restore_folder import restore_to_folder
+        from domain.workflows.point_use import point_in_use
+
         with point_in_use(self.locks, self.log, point.point_id):
             return restore_to_folder(
                 self.reader(vault),
@@ -330,6 +392,8 @@ class Atesta:
 
     def deliver_reports(self) -> DeliverySummary:
         """Deliver the mails that are due."""
+        from domain.workflows.report_delivery import deliver_reports
+
         return deliver_reports(
             self.outbox, self._transport, self.configuration.content.mail.transport, self.writing_log, self.clock
         )
@@ -343,10 +407,14 @@ class Atesta:
     @property
     def run_turn(self) -> RunTurn:
         """What keeps two runs from overlapping."""
+        from adapters.run_turn import RunTurn
+
         return RunTurn(self.locks, self._state("run.json"), self.clock)
 
     def condition(self) -> Condition:
         """How the repository is now."""
+        from domain.workflows.looking import condition_of
+
         return condition_of(
             self.catalog,
             self.index,
@@ -359,9 +427,14 @@ class Atesta:
 
     def write_metrics(self, path: Path) -> None:
         """Replace the file for Prometheus."""
+        from adapters.metrics_file import write_metrics
+        from domain.model.metrics import metrics_of
+
         write_metrics(path, metrics_of(self.condition()))
 
     def _space(self) -> SpaceCondition | None:
+        from domain.model.condition import SpaceCondition
+
         try:
             found = os.statvfs(self.configuration.repository_folder)
         except OSError:
@@ -373,6 +446,9 @@ class Atesta:
 
         Raises BusyError beside another rebuild or a check: drafts that nobody works on are removed.
         """
+        from adapters.eventstore.rebuild import ProjectionName, rebuild, remove_abandoned_drafts
+        from domain.workflows.lost_history import refuse_lost_history
+
         refuse_lost_history(self.log_store, self.log)
         with self.locks.held(_DRAFTS_LOCK):
             for path in (self._catalog_path, self._index_path):
@@ -383,6 +459,9 @@ class Atesta:
 
     @cached_property
     def _transport(self) -> MailTransport:
+        from adapters.mail.folder_transport import FolderTransport
+        from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
+
         mail = self.configuration.content.mail
         if mail.transport == "folder":
             return FolderTransport(folder=self.configuration.path(mail.folder))
@@ -423,10 +502,14 @@ class Atesta:
 
 
 def _new_raw_image(path: Path, size_bytes: int, sector_size_bytes: int) -> DiskImageWriter:
+    from adapters.disks.writing.create_image import create_image
+
     return create_image(path, "raw", size_bytes, sector_size_bytes, "")
 
 
 def _new_image(
     path: Path, image_format: ImageFormat, size_bytes: int, sector_size_bytes: int, disk_id: str
 ) -> DiskImageWriter:
+    from adapters.disks.writing.create_image import create_image
+
     return create_image(path, image_format, size_bytes, sector_size_bytes, disk_id)

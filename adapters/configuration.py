@@ -6,7 +6,7 @@ import os
 import re
 from datetime import timedelta, tzinfo
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -15,7 +15,9 @@ from adapters.schedule_configuration import HealthSection, MetricsSection, Sched
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.model.retention import RetentionPolicy
 from domain.ports.mail import checked_mailbox
-from domain.workflows.retention import RetentionPolicies
+
+if TYPE_CHECKING:
+    from domain.workflows.retention import RetentionPolicies
 
 FILE_NAME = "atesta.toml"
 ENVIRONMENT_VARIABLE = "ATESTA_CONFIG"
@@ -141,6 +143,8 @@ class RetentionSection(RetentionRules, frozen=True, kw_only=True, forbid_unknown
 
     def policies(self) -> RetentionPolicies:
         """The policy of each machine. Raises ValueError."""
+        from domain.workflows.retention import RetentionPolicies
+
         overrides = tuple((machine.match, machine.policy()) for machine in self.machines)
         return RetentionPolicies(default=self.policy(), overrides=overrides)
 

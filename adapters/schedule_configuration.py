@@ -10,9 +10,8 @@ import msgspec
 
 from domain.model.due import JobKind, Planned, Subject
 from domain.model.health import BackupAge, HealthLimits
-from domain.model.machines import Machine
+from domain.model.machines import Machine, matches
 from domain.model.schedule import Schedule, parse_interval, parse_schedule
-from domain.workflows.selection import matches
 
 NEVER = "never"
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -11,14 +12,13 @@ from rich.text import Text
 from adapters.cli.presentation import cleaned, human_seconds, human_size, print_error, print_json
 from adapters.cli.progress import TerminalProgress
 from adapters.cli.session import Session, session_of, ship_history, told
-from adapters.cli.verify import VERDICT_NOT_BOOTED, verify_points
-from adapters.composition import Atesta
 from domain.errors import AtestaError
-from domain.model.machines import Machine
-from domain.model.verdicts import VerdictWord
-from domain.workflows.backup_run import BackupSummary
-from domain.workflows.selection import select_machines, select_point
-from domain.workflows.vault import Vault
+
+if TYPE_CHECKING:
+    from adapters.composition import Atesta
+    from domain.model.machines import Machine
+    from domain.workflows.backup_run import BackupSummary
+    from domain.workflows.vault import Vault
 
 SOME_FAILED = 9
 
@@ -46,12 +46,14 @@ def run(
     """
     session = session_of(context)
     with told(session):
+        from domain.workflows.selection import select_machines
+
         atesta = session.atesta()
         machines = select_machines(session.machines(atesta), names or [])
         if dry_run:
             _print_dry_run(session, machines, json=json)
             return
-        vault = session.vault(atesta)
+        vault = session.vault(atesta, meanwhile=atesta.import_backup)
         summaries, failures = _back_up_all(session, atesta, vault, machines, full=full, compare_source=compare_source)
         exit_code = ship_history(session, atesta, vault)
         if json:
@@ -60,14 +62,7 @@ def run(
             for summary in summaries:
                 _print_summary(session, summary)
         if atesta.configuration.content.backup.verify if verify is None else verify:
-            points = [
-                select_point(atesta.catalog.points(summary.machine.machine_id), summary.point_id.hex)
-                for summary in summaries
-            ]
-            outcomes = verify_points(session, atesta, vault, points, quiet=json)
-            exit_code = ship_history(session, atesta, vault)
-            if any(outcome.verdict.word is not VerdictWord.BOOTED for outcome in outcomes):
-                exit_code = VERDICT_NOT_BOOTED
+            exit_code = _verify(session, atesta, vault, summaries, quiet=json)
         elif summaries and not json:
             session.out.print(f"Next: `atesta verify {summaries[-1].point_id.hex[:8]}` proves that it boots.")
         if failures:
@@ -97,6 +92,21 @@ def _back_up_all(
                 session.err.print(Text(f"{cleaned(machine.name)} was not backed up."))
                 print_error(session.err, error)
     return summaries, failures
+
+
+def _verify(session: Session, atesta: Atesta, vault: Vault, summaries: Sequence[BackupSummary], *, quiet: bool) -> int:
+    """Verify the new points; returns the exit code."""
+    from adapters.cli.verify import VERDICT_NOT_BOOTED, verify_points
+    from domain.model.verdicts import VerdictWord
+    from domain.workflows.selection import select_point
+
+    points = [
+        select_point(atesta.catalog.points(summary.machine.machine_id), summary.point_id.hex) for summary in summaries
+    ]
+    outcomes = verify_points(session, atesta, vault, points, quiet=quiet)
+    exit_code = ship_history(session, atesta, vault)
+    booted = all(outcome.verdict.word is VerdictWord.BOOTED for outcome in outcomes)
+    return exit_code if booted else VERDICT_NOT_BOOTED
 
 
 def _print_summary(session: Session, summary: BackupSummary) -> None:

@@ -1,4 +1,4 @@
-"""The entry point: options of all commands, and the list of commands."""
+"""The entry point: options of all commands."""
 
 from __future__ import annotations
 
@@ -11,29 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adapters.cli import (
-    backup,
-    check,
-    events,
-    expire,
-    health,
-    history,
-    hold,
-    init,
-    machines,
-    metrics,
-    outbox,
-    points,
-    prune,
-    rebuild,
-    recover,
-    release,
-    restore,
-    run,
-    scrub,
-    status,
-    verify,
-)
+from adapters.cli.commands import CommandGroup
 from adapters.cli.session import Session
 from adapters.configuration import ENVIRONMENT_VARIABLE
 
@@ -46,6 +24,7 @@ _EPILOG = (
 
 app = typer.Typer(
     name="atesta",
+    cls=CommandGroup,
     help="Back up Hyper-V virtual machines and prove that each restore point boots.",
     epilog=_EPILOG,
     no_args_is_help=True,
@@ -75,32 +54,6 @@ def common(
 ) -> None:
     """Options that all commands share."""
     context.obj = Session(configuration_file=config, out=Session.output(), err=Console(stderr=True))
-
-
-for command in (
-    init,
-    machines,
-    run,
-    backup,
-    points,
-    restore,
-    verify,
-    hold,
-    release,
-    expire,
-    prune,
-    scrub,
-    check,
-    history,
-    events,
-    status,
-    health,
-    metrics,
-    outbox,
-    rebuild,
-    recover,
-):
-    app.command(command.__name__.rpartition(".")[2])(command.run)
 
 
 def main() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -16,12 +18,12 @@ from rich.text import Text
 
 from adapters.cli.passphrase import existing_passphrase, given_passphrase
 from adapters.cli.presentation import cleaned, print_error
-from adapters.composition import Atesta
-from adapters.configuration import find_configuration, load_configuration
 from domain.errors import AtestaError, EnvironmentTroubleError
-from domain.model.machines import Machine
-from domain.workflows.selection import patterns_without_machine
-from domain.workflows.vault import Vault
+
+if TYPE_CHECKING:
+    from adapters.composition import Atesta
+    from domain.model.machines import Machine
+    from domain.workflows.vault import Vault
 
 INTERRUPTED = 130
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -50,15 +52,26 @@ class Session:
 
     def atesta(self) -> Atesta:
         """The composed program for the configuration in force."""
+        from adapters.composition import Atesta
+        from adapters.configuration import find_configuration, load_configuration
+
         return Atesta(load_configuration(find_configuration(self.configuration_file)))
 
-    def vault(self, atesta: Atesta) -> Vault:
-        """The opened repository."""
+    def vault(self, atesta: Atesta, meanwhile: Callable[[], None] | None = None) -> Vault:
+        """The opened repository. ``meanwhile`` is done while another thread stretches the passphrase."""
         file = atesta.configuration.content.repository.passphrase_file
-        return atesta.open_vault(existing_passphrase(atesta.configuration.path(file) if file else None))
+        secret = existing_passphrase(atesta.configuration.path(file) if file else None)
+        if meanwhile is None:
+            return atesta.open_vault(secret)
+        with ThreadPoolExecutor(1, thread_name_prefix="passphrase") as other:
+            opening = other.submit(atesta.open_vault, secret)
+            meanwhile()
+            return opening.result()
 
     def machines(self, atesta: Atesta) -> tuple[Machine, ...]:
         """All machines of the source; settings that speak of none of them are told."""
+        from domain.workflows.selection import patterns_without_machine
+
         machines = tuple(atesta.source.machines())
         for pattern in patterns_without_machine(machines, atesta.configuration.content.backup.keep_swap_of):
             self.err.print(Text(f"[backup] keep_swap_of names no machine: {cleaned(repr(pattern))}."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 
 class Firmware(StrEnum):
@@ -79,3 +80,9 @@ class ConfigurationFile:
 
     name: str
     content: bytes
+
+
+def matches(machine: Machine, pattern: str) -> bool:
+    """Whether a name or pattern means this machine."""
+    folded, name = pattern.casefold(), machine.name.casefold()
+    return folded in (name, machine.machine_id.casefold()) or fnmatchcase(name, folded)

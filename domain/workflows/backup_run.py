@@ -25,7 +25,7 @@ from domain.events.backup import (
 from domain.events.restore_point import StoredDisk, StoredFile
 from domain.model.disk_changes import ChangeMethod
 from domain.model.extents import total_bytes
-from domain.model.machines import Machine
+from domain.model.machines import Machine, matches
 from domain.model.protection import Consistency, SnapshotPlan
 from domain.ports.catalog import RestorePoint
 from domain.ports.chunk_index import ChunkIndex
@@ -42,7 +42,6 @@ from domain.workflows.ingest import Ingest, IngestedDisk
 from domain.workflows.pack_presence import PackPresence
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.point_manifest import PointManifest, committed_point
-from domain.workflows.selection import matches
 from domain.workflows.source_comparison import compare_with_source
 from domain.workflows.vault import Vault
 

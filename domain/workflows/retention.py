@@ -18,7 +18,7 @@ from domain.events.restore_point import RestorePointCommitted, RestorePointExpir
 from domain.events.retention import PointDecision, RetentionApplied
 from domain.events.stream_rules import RESTORE_POINT, RETENTION_RUN, StreamState, folded
 from domain.model.clock_trust import clock_doubt
-from domain.model.machines import Machine
+from domain.model.machines import Machine, matches
 from domain.model.retention import KEEP_EVERYTHING, PointOnRecord, RetentionPolicy, last_booted, plan_retention
 from domain.model.verdicts import VerdictWord
 from domain.ports.catalog import Catalog, RestorePoint
@@ -29,7 +29,6 @@ from domain.workflows.contention import again_when_busy
 from domain.workflows.event_stream import EventStream
 from domain.workflows.holds import checked_reason
 from domain.workflows.point_use import refuse_expired
-from domain.workflows.selection import matches
 
 LOCK = "retention"
 BY_HAND = "by hand"

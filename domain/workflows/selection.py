@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 from domain.errors import BadInputError
-from domain.model.machines import Machine
+from domain.model.machines import Machine, matches
 from domain.model.point_names import ById, parse_point_name
 from domain.ports.catalog import RestorePoint
 from domain.workflows.point_use import expired_error
@@ -63,12 +62,6 @@ def select_point(points: Sequence[RestorePoint], text: str) -> RestorePoint:
     if not found:
         raise _not_one(text, "There is no such restore point.")
     return max(found, key=lambda point: point.sequence)
-
-
-def matches(machine: Machine, pattern: str) -> bool:
-    """Whether a name or pattern means this machine."""
-    folded, name = pattern.casefold(), machine.name.casefold()
-    return folded in (name, machine.machine_id.casefold()) or fnmatchcase(name, folded)
 
 
 def _refuse_expired(points: Sequence[RestorePoint], prefix: str) -> None:
