@@ -37,6 +37,7 @@ from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
 from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
+from domain.model.actor import Actor
 from domain.model.condition import Condition, SpaceCondition
 from domain.model.metrics import metrics_of
 from domain.model.prune_plan import PrunePolicy
@@ -64,8 +65,9 @@ from verification.verify_point import VerificationSettings, VerificationWorkflow
 class Atesta:
     """The program, put together for one configuration."""
 
-    def __init__(self, configuration: LoadedConfiguration) -> None:
+    def __init__(self, configuration: LoadedConfiguration, *, actor: Actor | None = None) -> None:
         self.configuration = configuration
+        self._actor = actor
         self.clock = SystemClock()
         # Read at once: it is taken out of the environment, so that no program started later inherits it.
         self._smtp_password_given = smtp_password_given()
@@ -87,7 +89,7 @@ class Atesta:
         Raises BadInputError when there is no repository, DamagedDataError when there is one but no history of it.
         """
         describe(self.store)
-        log = SQLiteEventLog(self._events_path)
+        log = SQLiteEventLog(self._events_path, actor=self._actor)
         if log.last_number() == 0:
             raise DamagedDataError(
                 "The event store is empty: the history of the repository is gone, or `atesta init` was interrupted.",
@@ -133,7 +135,7 @@ class Atesta:
             chunk_bytes_max=chunking.chunk_bytes_max,
         )
         try:
-            SQLiteEventLog(self._events_path).append([created])
+            SQLiteEventLog(self._events_path, actor=self._actor).append([created])
             keep_copy_of_description(self.store, self.configuration.state_folder)
         except BaseException:
             self.store.remove_document(DOCUMENT)

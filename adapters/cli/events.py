@@ -35,6 +35,16 @@ def run(
                 session.out.print(_line(event), soft_wrap=True)
 
 
+def actor_fields(numbered: NumberedEvent) -> dict[str, object]:
+    """Who did it and when the log took it; None for events from before that was recorded."""
+    envelope = numbered.envelope
+    by = envelope.actor if envelope else None
+    return {
+        "appended_at": envelope.appended_at if envelope else None,
+        "actor": {"user": by.user, "host": by.host, "command": by.command, "version": by.version} if by else None,
+    }
+
+
 def _described(numbered: NumberedEvent) -> dict[str, object]:
     event = numbered.event
     return {
@@ -43,6 +53,7 @@ def _described(numbered: NumberedEvent) -> dict[str, object]:
         "stream": event.originator_id.hex,
         "version": event.originator_version,
         "at": event.at,
+        **actor_fields(numbered),
         **{name: _plain(value) for name, value in _own_fields(numbered)},
     }
 

@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from adapters.actor import current_actor
 from adapters.cli.passphrase import existing_passphrase, given_passphrase
 from adapters.cli.presentation import cleaned, print_error
 from adapters.composition import Atesta
 from adapters.configuration import find_configuration, load_configuration
 from domain.errors import AtestaError, EnvironmentTroubleError
+from domain.model.actor import Actor
 from domain.model.machines import Machine
 from domain.workflows.selection import patterns_without_machine
 from domain.workflows.vault import Vault
@@ -50,7 +53,12 @@ class Session:
 
     def atesta(self) -> Atesta:
         """The composed program for the configuration in force."""
-        return Atesta(load_configuration(find_configuration(self.configuration_file)))
+        return Atesta(load_configuration(find_configuration(self.configuration_file)), actor=self.actor)
+
+    @property
+    def actor(self) -> Actor:
+        """Who gives this command; stands beside each event that it records."""
+        return current_actor(_command_in_force())
 
     def vault(self, atesta: Atesta) -> Vault:
         """The opened repository."""
@@ -118,6 +126,16 @@ def _discard_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def _command_in_force() -> str:
+    """``atesta`` and the names of its commands, without arguments: they may be secret."""
+    names: list[str] = []
+    context = click.get_current_context(silent=True)
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(["atesta", *names])
 
 
 def session_of(context: typer.Context) -> Session:
