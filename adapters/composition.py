@@ -28,6 +28,7 @@ from adapters.mail.outbox import FolderOutbox
 from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
 from adapters.metrics_file import write_metrics
 from adapters.reading.tesseract import TesseractReader
+from adapters.replaying import Replaying
 from adapters.restore_folder import RestoredFolder, restore_to_folder
 from adapters.run_turn import RunTurn
 from adapters.secret_files import secret_from_file, smtp_password_given
@@ -348,6 +349,10 @@ class Atesta:
         except OSError:
             return None
         return SpaceCondition(free_bytes=found.f_bavail * found.f_frsize, size_bytes=found.f_blocks * found.f_frsize)
+
+    def replaying(self, progress: Progress) -> Replaying:
+        """What replays the history beside the live projections."""
+        return Replaying(self.log, self._catalog_path, self._index_path, progress)
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names."""

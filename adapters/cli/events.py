@@ -30,9 +30,9 @@ def run(
         numbered = log.follow(after, poll_seconds=0.25, stop=lambda: False) if follow else log.events_after(after)
         for event in numbered:
             if json:
-                print_json_line(_described(event))
+                print_json_line(described(event))
             else:
-                session.out.print(_line(event), soft_wrap=True)
+                session.out.print(event_line(event), soft_wrap=True)
 
 
 def actor_fields(numbered: NumberedEvent) -> dict[str, object]:
@@ -45,7 +45,8 @@ def actor_fields(numbered: NumberedEvent) -> dict[str, object]:
     }
 
 
-def _described(numbered: NumberedEvent) -> dict[str, object]:
+def described(numbered: NumberedEvent) -> dict[str, object]:
+    """An event as a JSON document; long bytes by their length."""
     event = numbered.event
     return {
         "number": numbered.number,
@@ -64,7 +65,8 @@ def _plain(value: object) -> object:
     return msgspec.to_builtins(value)
 
 
-def _line(numbered: NumberedEvent) -> Text:
+def event_line(numbered: NumberedEvent) -> Text:
+    """An event as a line for a person."""
     event = numbered.event
     told_fields = ", ".join(f"{name} {_short(value)}" for name, value in _own_fields(numbered))
     return Text.assemble(

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -45,6 +44,7 @@ class Session:
     configuration_file: Path | None
     out: Console
     err: Console
+    command: str = "atesta"
 
     @staticmethod
     def output() -> Console:
@@ -58,7 +58,7 @@ class Session:
     @property
     def actor(self) -> Actor:
         """Who gives this command; stands beside each event that it records."""
-        return current_actor(_command_in_force())
+        return current_actor(self.command)
 
     def vault(self, atesta: Atesta) -> Vault:
         """The opened repository."""
@@ -128,18 +128,19 @@ def _discard_output() -> None:
     os.close(nowhere)
 
 
-def _command_in_force() -> str:
-    """``atesta`` and the names of its commands, without arguments: they may be secret."""
-    names: list[str] = []
-    context = click.get_current_context(silent=True)
-    while context is not None and context.parent is not None:
-        names.insert(0, context.info_name or "")
-        context = context.parent
-    return " ".join(["atesta", *names])
-
-
 def session_of(context: typer.Context) -> Session:
     """The session that the main callback made."""
     session = context.find_object(Session)
     assert session is not None
+    session.command = _command_of(context)
     return session
+
+
+def _command_of(context: typer.Context) -> str:
+    """``atesta`` and the names of its commands, without arguments: they may be secret."""
+    names: list[str] = []
+    level = context
+    while level.parent is not None:
+        names.insert(0, level.info_name or "")
+        level = level.parent  # type: ignore[assignment]
+    return " ".join(["atesta", *names])
