@@ -169,6 +169,8 @@ def _of_point(event: RecordedEvent) -> str:
             return f"The restore point was committed, with {len(event.disks)} disks"
         case restore_point.VerificationRecorded():
             return f"The verdict was recorded with the point: {event.word.value}, grade {event.grade.name.lower()}"
+        case restore_point.VerdictOverridden():
+            return f"A person takes the verdict {event.judged.value} as {event.word.value}: {event.reason}"
         case restore_point.RestorePointHeld():
             return f"It was held: {event.reason}"
         case restore_point.RestorePointReleased():
