@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from adapters.eventstore.catalog import SQLiteCatalog
@@ -21,6 +22,8 @@ from domain.workflows.history_replay import PointTrouble, ReadHistory, read_hist
 from domain.workflows.live_marking import LiveMarking
 from domain.workflows.vault import Vault
 
+DIFFERENCES_MAX = 10_000
+"""So many are listed of each projection; a lost one would differ in every row."""
 _TRIES = 5
 
 
@@ -122,7 +125,7 @@ class Replaying:
             found: list[ProjectionDifference] = []
             for live, replayed in ((live_catalog.file, catalog.file), (live_index.file, index.file)):
                 live.catch_up()
-                found += projection_differences(live, replayed)
+                found += islice(projection_differences(live, replayed), DIFFERENCES_MAX)
                 if live.position() != last:
                     return None
         return found

@@ -66,7 +66,7 @@ def _print_summary(session: Session, found: Replayed) -> None:
         )
     for label, count in (("restore points", len(found.troubles)), ("differences", len(found.differences))):
         if count > _SHOWN_MAX:
-            out.print(Text(f"... and {count - _SHOWN_MAX} more {label}; --json lists them all."))
+            out.print(Text(f"... and {count - _SHOWN_MAX} more {label}; --json lists up to 10,000 of each projection."))
     if found.differences:
         out.print(Text("The live projections are not what the events give. Run `atesta rebuild`."))
     elif found.compared:
