@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from adapters.eventstore.event_log import SQLiteEventLog
     from adapters.exports.exported_machines import ExportedMachines
     from adapters.mail.outbox import FolderOutbox
+    from adapters.replaying import Replaying
     from adapters.restore_folder import RestoredFolder
     from adapters.run_turn import RunTurn
     from domain.events.restore_point import StoredDisk
+    from domain.model.actor import Actor
     from domain.model.condition import Condition, SpaceCondition
     from domain.ports.catalog import RestorePoint
     from domain.ports.disks import DiskImageWriter, ImageFormat
@@ -67,8 +69,9 @@ _DRAFTS_LOCK = "rebuild"
 class Atesta:
     """The program, put together for one configuration."""
 
-    def __init__(self, configuration: LoadedConfiguration) -> None:
+    def __init__(self, configuration: LoadedConfiguration, *, actor: Actor | None = None) -> None:
         self.configuration = configuration
+        self._actor = actor
         self.clock = SystemClock()
         # Read at once: it is taken out of the environment, so that no program started later inherits it.
         self._smtp_password_given = smtp_password_given()
@@ -96,7 +99,7 @@ class Atesta:
         from domain.workflows.vault import describe
 
         describe(self.store)
-        log = SQLiteEventLog(self._events_path)
+        log = SQLiteEventLog(self._events_path, actor=self._actor)
         if log.last_number() == 0:
             raise DamagedDataError(
                 "The event store is empty: the history of the repository is gone, or `atesta init` was interrupted.",
@@ -161,7 +164,7 @@ class Atesta:
             chunk_bytes_max=chunking.chunk_bytes_max,
         )
         try:
-            SQLiteEventLog(self._events_path).append([created])
+            SQLiteEventLog(self._events_path, actor=self._actor).append([created])
             keep_copy_of_description(self.store, self.configuration.state_folder)
         except BaseException:
             self.store.remove_document(DOCUMENT)
@@ -440,6 +443,12 @@ class Atesta:
         except OSError:
             return None
         return SpaceCondition(free_bytes=found.f_bavail * found.f_frsize, size_bytes=found.f_blocks * found.f_frsize)
+
+    def replaying(self, progress: Progress) -> Replaying:
+        """What replays the history beside the live projections."""
+        from adapters.replaying import Replaying
+
+        return Replaying(self.log, self._catalog_path, self._index_path, progress)
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names.

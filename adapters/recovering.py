@@ -20,6 +20,7 @@ from adapters.eventstore.swap_lock import remove_with_logs
 from adapters.locks import FileMachineLocks
 from adapters.stores.folder import FolderPackStore
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
+from domain.model.actor import Actor
 from domain.ports.clock import Clock
 from domain.ports.progress import Progress
 from domain.ports.store import LogStore
@@ -40,6 +41,7 @@ def recover_state(
     clock: Clock,
     progress: Progress,
     new_id: Callable[[], UUID],
+    actor: Actor | None = None,
 ) -> Recovered:
     """Make event store and projections in ``state_folder`` from the store, which is only read.
 
@@ -56,7 +58,7 @@ def recover_state(
         _make_folder(draft)
         try:
             history = _history(vault, log_store, draft, progress)
-            recovered = _completed(vault, history, draft, clock, progress, new_id)
+            recovered = _completed(vault, history, draft, clock, progress, new_id, actor)
             _put_in_place(draft, state_folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -87,9 +89,15 @@ def _history(vault: Vault, log_store: LogStore, draft: Path, progress: Progress)
 
 
 def _completed(
-    vault: Vault, history: ShippedHistory, draft: Path, clock: Clock, progress: Progress, new_id: Callable[[], UUID]
+    vault: Vault,
+    history: ShippedHistory,
+    draft: Path,
+    clock: Clock,
+    progress: Progress,
+    new_id: Callable[[], UUID],
+    actor: Actor | None,
 ) -> Recovered:
-    with SQLiteEventLog(draft / EVENTS) as log:
+    with SQLiteEventLog(draft / EVENTS, actor=actor) as log:
         fill_chunk_index(draft / INDEX, log)
         with (
             SQLiteChunkIndex(draft / INDEX, log, draft=True) as index,

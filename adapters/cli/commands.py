@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import typer
@@ -21,6 +21,7 @@ SUMMARIES = {
     "verify": "Recover a restore point, look at its file systems, boot it in the lab, judge the console and mail the "
     "report.",
     "hold": "Hold a restore point: neither a policy nor a person expires it until it is released.",
+    "override": "Record that a verdict is to be taken as another one.",
     "release": "End a hold; from now on the policy decides about the point again.",
     "expire": "Apply the retention rules of the configuration, and say of each point why it is kept or not.",
     "prune": "Delete what no restore point needs any more, and rewrite packs that hold too much of it.",
@@ -36,21 +37,28 @@ SUMMARIES = {
     "outbox": "Deliver the mails that are due, then list those that wait or were given up.",
     "rebuild": "Make the catalog and the chunk index again from the events.",
     "recover": "Rebuild the history and all lists from a repository folder alone; no configuration is needed.",
+    "audit": "Read the history as an auditor does: filtered, told, at a past moment, and again from its beginning.",
 }
 """What ``--help`` says of each command: how the help of its module ``adapters.cli.<name>`` begins."""
 
 
 class CommandGroup(typer.core.TyperGroup):
-    """The commands by name, imported one by one; the list of all is printed without importing any."""
+    """The commands by name, imported one by one; the list of all is printed without importing any.
+
+    A command ``NAME`` is ``run`` in the module ``module_prefix + NAME``; a group of further commands is ``app`` there.
+    """
+
+    summaries = SUMMARIES
+    module_prefix = "adapters.cli."
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = _Commands()
+        self.commands = _Commands(self.summaries, self.module_prefix)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Print each command with its summary."""
         shown = typer.core.TyperGroup(
-            commands=[typer.core.TyperCommand(name, help=summary) for name, summary in SUMMARIES.items()]
+            commands=[typer.core.TyperCommand(name, help=summary) for name, summary in self.summaries.items()]
         )
         shown.format_commands(ctx, formatter)
 
@@ -58,14 +66,19 @@ class CommandGroup(typer.core.TyperGroup):
 class _Commands(MutableMapping[str, Any]):
     """What a group looks its commands up in."""
 
-    def __init__(self) -> None:
+    def __init__(self, summaries: Mapping[str, str], module_prefix: str) -> None:
+        self._summaries = summaries
+        self._module_prefix = module_prefix
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._made and name in SUMMARIES:
-            alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-            alone.command(name)(importlib.import_module(f"adapters.cli.{name}").run)
-            self._made[name] = typer.main.get_command(alone)
+        if name not in self._made and name in self._summaries:
+            module = importlib.import_module(f"{self._module_prefix}{name.replace('-', '_')}")
+            group = getattr(module, "app", None)
+            if group is None:
+                group = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+                group.command(name)(module.run)
+            self._made[name] = typer.main.get_command(group)
         return self._made[name]
 
     def __setitem__(self, name: str, command: Any) -> None:
@@ -75,7 +88,7 @@ class _Commands(MutableMapping[str, Any]):
         del self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(SUMMARIES)
+        return iter(self._summaries)
 
     def __len__(self) -> int:
-        return len(SUMMARIES)
+        return len(self._summaries)

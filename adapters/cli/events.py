@@ -30,12 +30,23 @@ def run(
         numbered = log.follow(after, poll_seconds=0.25, stop=lambda: False) if follow else log.events_after(after)
         for event in numbered:
             if json:
-                print_json_line(_described(event))
+                print_json_line(described(event))
             else:
-                session.out.print(_line(event), soft_wrap=True)
+                session.out.print(event_line(event), soft_wrap=True)
 
 
-def _described(numbered: NumberedEvent) -> dict[str, object]:
+def actor_fields(numbered: NumberedEvent) -> dict[str, object]:
+    """Who did it and when the log took it; None for events from before that was recorded."""
+    envelope = numbered.envelope
+    by = envelope.actor if envelope else None
+    return {
+        "appended_at": envelope.appended_at if envelope else None,
+        "actor": {"user": by.user, "host": by.host, "command": by.command, "version": by.version} if by else None,
+    }
+
+
+def described(numbered: NumberedEvent) -> dict[str, object]:
+    """An event as a JSON document; long bytes by their length."""
     event = numbered.event
     return {
         "number": numbered.number,
@@ -43,6 +54,7 @@ def _described(numbered: NumberedEvent) -> dict[str, object]:
         "stream": event.originator_id.hex,
         "version": event.originator_version,
         "at": event.at,
+        **actor_fields(numbered),
         **{name: _plain(value) for name, value in _own_fields(numbered)},
     }
 
@@ -53,7 +65,8 @@ def _plain(value: object) -> object:
     return msgspec.to_builtins(value)
 
 
-def _line(numbered: NumberedEvent) -> Text:
+def event_line(numbered: NumberedEvent) -> Text:
+    """An event as a line for a person."""
     event = numbered.event
     told_fields = ", ".join(f"{name} {_short(value)}" for name, value in _own_fields(numbered))
     return Text.assemble(

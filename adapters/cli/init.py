@@ -51,7 +51,7 @@ def run(
             )
         write_configuration(file, text)
         try:
-            recovery_key = Atesta(load_configuration(file)).create(passphrase)
+            recovery_key = Atesta(load_configuration(file), actor=session.actor).create(passphrase)
         except BaseException:
             file.unlink(missing_ok=True)
             raise

@@ -55,6 +55,12 @@ def run(
         )
         for point in [point for point in points if _read_everything(point)][-_CAUSES_SHOWN_MAX:]:
             session.out.print(Text(f"{point.short_id} read everything: {cleaned(point.told_cause)}", style="dim"))
+        for point in points:
+            if point.overridden:
+                told_override = (
+                    f"{point.short_id}: {point.word} is taken as {point.overridden}: {point.overridden_reason}"
+                )
+                session.out.print(Text(cleaned(told_override), style="dim"))
         if not points:
             session.err.print("No restore points yet. `atesta backup` makes the first.")
 
@@ -114,6 +120,8 @@ def _described(point: RestorePoint) -> dict[str, object]:
         ],
         "verdict": point.word,
         "grade": point.grade.name.lower() if point.grade is not None else None,
+        "overridden": point.overridden,
+        "overridden_reason": point.overridden_reason or None,
         "held": point.held or None,
         "expired_at": point.expired_at,
         "expired_reason": point.expired_reason or None,

@@ -58,7 +58,13 @@ def run(
         vault = open_found_vault(from_, lambda: existing_passphrase(passphrase_file))
         with TerminalProgress(session.err) as progress:
             recovered = recover_state(
-                vault, FolderLogStore(from_), state, clock=SystemClock(), progress=progress, new_id=uuid4
+                vault,
+                FolderLogStore(from_),
+                state,
+                clock=SystemClock(),
+                progress=progress,
+                new_id=uuid4,
+                actor=session.actor,
             )
         if config_out is not None:
             write_configuration(config_out, recovered_text(from_.absolute(), state.absolute()))

@@ -16,12 +16,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from adapters.actor import current_actor
 from adapters.cli.passphrase import existing_passphrase, given_passphrase
 from adapters.cli.presentation import cleaned, print_error
 from domain.errors import AtestaError, EnvironmentTroubleError
 
 if TYPE_CHECKING:
     from adapters.composition import Atesta
+    from domain.model.actor import Actor
     from domain.model.machines import Machine
     from domain.workflows.vault import Vault
 
@@ -44,6 +46,7 @@ class Session:
     configuration_file: Path | None
     out: Console
     err: Console
+    command: str = "atesta"
 
     @staticmethod
     def output() -> Console:
@@ -55,7 +58,12 @@ class Session:
         from adapters.composition import Atesta
         from adapters.configuration import find_configuration, load_configuration
 
-        return Atesta(load_configuration(find_configuration(self.configuration_file)))
+        return Atesta(load_configuration(find_configuration(self.configuration_file)), actor=self.actor)
+
+    @property
+    def actor(self) -> Actor:
+        """Who gives this command; stands beside each event that it records."""
+        return current_actor(self.command)
 
     def vault(self, atesta: Atesta, meanwhile: Callable[[], None] | None = None) -> Vault:
         """The opened repository. ``meanwhile`` is done while another thread stretches the passphrase."""
@@ -137,4 +145,15 @@ def session_of(context: typer.Context) -> Session:
     """The session that the main callback made."""
     session = context.find_object(Session)
     assert session is not None
+    session.command = _command_of(context)
     return session
+
+
+def _command_of(context: typer.Context) -> str:
+    """``atesta`` and the names of its commands, without arguments: they may be secret."""
+    names: list[str] = []
+    level = context
+    while level.parent is not None:
+        names.insert(0, level.info_name or "")
+        level = level.parent  # type: ignore[assignment]
+    return " ".join(["atesta", *names])

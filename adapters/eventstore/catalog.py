@@ -18,7 +18,7 @@ from adapters.eventstore.row_values import decoded
 from adapters.eventstore.verification_entry import VerificationEntry
 from domain.errors import DamagedDataError
 from domain.events.backup import BackupCompleted
-from domain.events.restore_point import RestorePointCommitted, RestorePointExpired
+from domain.events.restore_point import RestorePointCommitted, RestorePointExpired, VerdictOverridden
 from domain.model.machines import Machine
 from domain.model.verdicts import Grade, VerdictWord
 from domain.ports.catalog import BackupRun, RepositoryFigures, RestorePoint
@@ -28,7 +28,8 @@ SHORT_ID_DIGITS = 8
 CAUSE_HISTORY_LOST = "found in the packs by a recovery; its history is lost"
 _ValueT = TypeVar("_ValueT")
 _POINTS = """
-SELECT point.number, point.word, point.grade, point.value, point.held, point.expired, run.value AS run, run.completed
+SELECT point.number, point.word, point.grade, point.value, point.held, point.expired,
+    point.override, run.value AS run, run.completed
 FROM point LEFT JOIN run ON run.backup_id = point.backup_id
 WHERE (?1 IS NULL OR point.machine_id = ?1) AND (?2 OR point.expired IS NULL) ORDER BY point.number
 """
@@ -110,6 +111,7 @@ class SQLiteCatalog(ActivityRows):
         run = self._value(row["run"], BackupRun) if row["run"] is not None else None
         completed = self._value(row["completed"], BackupCompleted) if row["completed"] is not None else None
         expired = self._value(row["expired"], RestorePointExpired) if row["expired"] is not None else None
+        override = self._value(row["override"], VerdictOverridden) if row["override"] is not None else None
         return RestorePoint(
             point_id=event.originator_id,
             short_id=event.originator_id.hex[:SHORT_ID_DIGITS],
@@ -131,6 +133,8 @@ class SQLiteCatalog(ActivityRows):
             word=VerdictWord(row["word"]) if row["word"] is not None else None,
             grade=Grade(row["grade"]) if row["grade"] is not None else None,
             held=row["held"],
+            overridden=override.word if override else None,
+            overridden_reason=override.reason if override else "",
             expired_at=expired.at if expired else None,
             expired_reason=f"{expired.policy}: {expired.reason}" if expired else "",
             parent_id=event.parent_id,

@@ -33,6 +33,7 @@ from domain.events.restore_point import (
     RestorePointExpired,
     RestorePointHeld,
     RestorePointReleased,
+    VerdictOverridden,
     VerificationRecorded,
 )
 from domain.events.verification import (
@@ -61,7 +62,8 @@ _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS point (
         number INTEGER PRIMARY KEY, point_id BLOB NOT NULL UNIQUE, machine_id TEXT NOT NULL, backup_id BLOB NOT NULL,
-        word TEXT, grade INTEGER, value BLOB NOT NULL, held TEXT NOT NULL DEFAULT '', expired BLOB
+        word TEXT, grade INTEGER, value BLOB NOT NULL, held TEXT NOT NULL DEFAULT '', expired BLOB,
+        override BLOB
     )
     """,
     "CREATE INDEX IF NOT EXISTS point_of_machine ON point (machine_id, number)",
@@ -101,7 +103,7 @@ def catalog_schema() -> ProjectionSchema:
     return ProjectionSchema(
         name="catalog",
         application_id=0x41544341,
-        format_version=4,
+        format_version=5,
         tables=_TABLES,
         topics=(),
         fold=_fold,
@@ -230,7 +232,7 @@ def _pack_deleted(rows: sqlite3.Cursor, _number: int, event: PackDeleted) -> Non
 
 def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommitted) -> None:
     rows.execute(
-        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?, '', NULL)",
+        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?, '', NULL, NULL)",
         (number, event.originator_id.bytes, event.machine_id, event.backup_id.bytes, encoded(event)),
     )
     if rows.execute("SELECT 1 FROM machine WHERE machine_id = ?", (event.machine_id,)).fetchone() is None:
@@ -239,9 +241,13 @@ def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommi
 
 def _verification_recorded(rows: sqlite3.Cursor, _number: int, event: VerificationRecorded) -> None:
     rows.execute(
-        "UPDATE point SET word = ?, grade = ? WHERE point_id = ?",
+        "UPDATE point SET word = ?, grade = ?, override = NULL WHERE point_id = ?",
         (str(event.word), int(event.grade), event.originator_id.bytes),
     )
+
+
+def _verdict_overridden(rows: sqlite3.Cursor, _number: int, event: VerdictOverridden) -> None:
+    rows.execute("UPDATE point SET override = ? WHERE point_id = ?", (encoded(event), event.originator_id.bytes))
 
 
 def _point_held(rows: sqlite3.Cursor, _number: int, event: RestorePointHeld) -> None:
@@ -332,6 +338,7 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     PackDeleted: _pack_deleted,
     RestorePointCommitted: _point_committed,
     VerificationRecorded: _verification_recorded,
+    VerdictOverridden: _verdict_overridden,
     RestorePointHeld: _point_held,
     RestorePointReleased: _point_released,
     RestorePointExpired: _point_expired,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,8 @@ from adapters.eventstore.sqlite_trouble import sqlite_trouble
 from domain.content.shipped_log import StoredRow
 from domain.errors import BadInputError, BusyError, DamagedDataError
 from domain.events.recorded import RecordedEvent
-from domain.ports.event_log import NumberedEvent
+from domain.model.actor import Actor
+from domain.ports.event_log import Envelope, NumberedEvent
 
 PORTION_EVENTS = 500
 POLL_SECONDS_MIN = 0.05
@@ -35,13 +37,16 @@ _PRAGMAS = ("synchronous=FULL", "wal_autocheckpoint=1000", "cache_size=-8192")
 class SQLiteEventLog:
     """The log in the file ``path``, which is created when it is missing. Safe from several threads and processes.
 
+    What is appended through it is done by ``actor``, and its time is that of this log's clock; without an actor events
+    get no envelope.
     Raises EnvironmentTroubleError, BusyError, and DamagedDataError for a file that is no event log.
     """
 
-    def __init__(self, path: Path, *, patience: Patience | None = None) -> None:
+    def __init__(self, path: Path, *, patience: Patience | None = None, actor: Actor | None = None) -> None:
         self._path = path
         self._where = str(path)
         self._patience = patience or Patience()
+        self._actor = actor
         self._mapper = EventMapper()
         _create(path)
         self._datastore = PinnedDatastore(path, pragmas=_PRAGMAS, lock_wait_s=self._patience.lock_wait_s)
@@ -67,7 +72,8 @@ class SQLiteEventLog:
         """
         if not events:
             return
-        stored = [self._mapper.to_stored_event(event) for event in events]
+        envelope = Envelope(datetime.now(UTC), self._actor) if self._actor else None
+        stored = [self._mapper.to_stored_event(event, envelope) for event in events]
         with sqlite_trouble(self._where, if_damaged=_RECOVER):
             self._patience.insist(lambda tries_before: self._insert(stored, tries_before), self._where)
 
@@ -89,7 +95,7 @@ class SQLiteEventLog:
         after = number
         while portion := self._portion(after, topics):
             for notification in portion:
-                yield NumberedEvent(notification.id, self._mapper.to_domain_event(notification))
+                yield NumberedEvent(notification.id, *self._mapper.opened(notification))
             after = portion[-1].id
 
     def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:

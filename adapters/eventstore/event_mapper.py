@@ -24,10 +24,14 @@ import domain.events.scrub
 import domain.events.verification  # noqa: F401 - each import registers the names of its events
 from domain.errors import BadInputError, DamagedDataError
 from domain.events.recorded import RecordedEvent, registered_events
+from domain.model.actor import Actor
+from domain.ports.event_log import Envelope
 
 DIGEST_BYTES = 16
 _DIGEST_CONTEXT = "Atesta 2026 stored event digest 1"
 _NATIVE = (bytes, datetime)
+_ENVELOPE = "envelope"
+_EnvelopeParts = tuple[datetime, str, str, str, str]
 _RECOVER = "Move the state folder aside and run `atesta recover`; restore points in the packs are untouched."
 
 
@@ -57,46 +61,54 @@ class EventMapper(Mapper[UUID]):
         super().__init__(MsgpackTranscoder())
         self._classes = registered_events()
 
-    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
+    def to_stored_event(self, domain_event: DomainEventProtocol[UUID], envelope: Envelope | None = None) -> StoredEvent:
         """The row of an event. Raises BadInputError for an event that would not be read back equal."""
         assert isinstance(domain_event, RecordedEvent)
         place = domain_event.originator_id, domain_event.originator_version
         try:
-            payload = self._payload(domain_event)
+            payload = self._payload(domain_event, envelope)
             digest = state_digest(domain_event.TOPIC, *place, payload)
         except (TypeError, ValueError, OverflowError, AttributeError) as error:
             raise _refused(domain_event, str(error)) from error
         stored = StoredEvent(*place, domain_event.TOPIC, payload + digest)
         try:
-            read_back = self.to_domain_event(stored)
+            read_back, envelope_back = self.opened(stored)
         except DamagedDataError as error:
             raise _refused(domain_event, error.what) from error
         # Python holds times in the hour that a zone repeats to be equal to nothing; their bytes are.
-        if read_back != domain_event and self._payload(read_back) != payload:
+        if envelope_back != envelope or (read_back != domain_event and self._payload(read_back, envelope) != payload):
             raise _refused(domain_event, "it would be read back differently")
         return stored
 
     def to_domain_event(self, stored_event: StoredEvent) -> RecordedEvent:
         """The event of a row. Raises DamagedDataError."""
+        return self.opened(stored_event)[0]
+
+    def opened(self, stored_event: StoredEvent) -> tuple[RecordedEvent, Envelope | None]:
+        """The event of a row, and what the log added to it. Raises DamagedDataError."""
         payload = checked_payload(stored_event)
         event_class = self._class_of(stored_event)
         try:
             state = self.transcoder.decode(payload)
+            envelope = _envelope(state)
             _upcast(event_class, state)
             unknown = state.keys() - {field.name for field in fields(event_class)}
             if unknown:
                 raise _damaged(stored_event, f"it has unknown fields {sorted(unknown)}", _newer_program())
             state["originator_id"] = stored_event.originator_id.bytes  # type: ignore[union-attr]
             state["originator_version"] = stored_event.originator_version
-            return msgspec.convert(state, event_class, builtin_types=_NATIVE)
+            return msgspec.convert(state, event_class, builtin_types=_NATIVE), envelope
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise _damaged(stored_event, str(error), _newer_program()) from error
 
-    def _payload(self, event: RecordedEvent) -> bytes:
+    def _payload(self, event: RecordedEvent, envelope: Envelope | None) -> bytes:
         state = dict(vars(event))
         del state["originator_id"], state["originator_version"]
         if event.class_version > 1:
             state["class_version"] = event.class_version
+        if envelope is not None:
+            by = envelope.actor
+            state[_ENVELOPE] = (envelope.appended_at, by.user, by.host, by.command, by.version)
         return self.transcoder.encode(state)
 
     def _class_of(self, stored: StoredEvent) -> type[RecordedEvent]:
@@ -128,6 +140,14 @@ def checked_payload(stored: StoredEvent) -> bytes:
     if not right:
         raise _damaged(stored, "its digest is wrong", _RECOVER)
     return payload
+
+
+def _envelope(state: dict[str, Any]) -> Envelope | None:
+    parts = state.pop(_ENVELOPE, None)
+    if parts is None:
+        return None
+    at, user, host, command, version = msgspec.convert(parts, _EnvelopeParts, builtin_types=_NATIVE)
+    return Envelope(at, Actor(user=user, host=host, command=command, version=version))
 
 
 def _upcast(event_class: type[RecordedEvent], state: dict[str, Any]) -> None:

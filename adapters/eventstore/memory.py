@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
 
@@ -13,13 +14,15 @@ from adapters.eventstore.event_mapper import EventMapper
 from domain.content.shipped_log import StoredRow
 from domain.errors import BadInputError, BusyError
 from domain.events.recorded import RecordedEvent
-from domain.ports.event_log import NumberedEvent
+from domain.model.actor import Actor
+from domain.ports.event_log import Envelope, NumberedEvent
 
 
 class MemoryEventLog:
     """Append-only and ordered; gone when the process ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, actor: Actor | None = None) -> None:
+        self._actor = actor
         self._mapper = EventMapper()
         self._rows: list[StoredEvent] = []
         self._streams: dict[UUID, list[StoredEvent]] = {}
@@ -27,7 +30,8 @@ class MemoryEventLog:
 
     def append(self, events: Sequence[RecordedEvent]) -> None:
         """Append all or nothing. Raises BusyError and BadInputError as the file does."""
-        stored = [(event.originator_id, self._mapper.to_stored_event(event)) for event in events]
+        envelope = Envelope(datetime.now(UTC), self._actor) if self._actor else None
+        stored = [(event.originator_id, self._mapper.to_stored_event(event, envelope)) for event in events]
         with self._lock:
             ends: dict[UUID, int] = {}
             for stream, row in stored:
@@ -52,7 +56,7 @@ class MemoryEventLog:
                 return
             row = self._rows[index]
             if not topics or row.topic in topics:
-                yield NumberedEvent(index + 1, self._mapper.to_domain_event(row))
+                yield NumberedEvent(index + 1, *self._mapper.opened(row))
 
     def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:
         """The rows after ``number``, one a portion."""

@@ -75,6 +75,16 @@ class ProjectionFile:
         self._reached = 0
         self._recorder, self._identity = self._opened()
 
+    @property
+    def name(self) -> str:
+        """What the projection is called."""
+        return self._schema.name
+
+    @property
+    def canonical_rows(self) -> tuple[tuple[str, str], ...]:
+        """Tables with queries whose rows are the same for equal content."""
+        return self._schema.canonical_rows
+
     def close(self) -> None:
         """Close the connections; the projection must not be used afterwards."""
         self._recorder.datastore.close()

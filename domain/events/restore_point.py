@@ -82,6 +82,18 @@ class VerificationRecorded(RecordedEvent):
     grade: Grade
 
 
+@named("verdict-overridden:1")
+class VerdictOverridden(RecordedEvent):
+    """A person says that the last verdict of this point, ``judged``, is to be taken as ``word``, and why.
+
+    The verdict itself stays as it was reached; the next verification's counts by itself.
+    """
+
+    judged: VerdictWord
+    word: VerdictWord
+    reason: str
+
+
 @named("restore-point-held:1")
 class RestorePointHeld(RecordedEvent):
     """A person put the point beyond the reach of every policy."""

@@ -87,6 +87,7 @@ RESTORE_POINT: Transitions = MappingProxyType(
         ("committed", restore_point.RestorePointHeld): "held",
         ("held", restore_point.RestorePointReleased): "committed",
         ("committed", restore_point.RestorePointExpired): "expired",
+        **{(state, restore_point.VerdictOverridden): state for state in ("committed", "held")},
         **{(state, restore_point.VerificationRecorded): state for state in ("committed", "held", "expired")},
     }
 )

@@ -29,6 +29,7 @@ class DiskMethod:
 class RestorePoint:
     """A committed restore point. ``sequence`` orders points by commit, whatever clocks said.
 
+    ``word`` is the last verdict as it was reached; ``overridden`` what a person says it takes it as, if anybody did.
     ``held`` is the reason of a hold, empty without one. An expired point has ``expired_at`` and ``expired_reason``; it
     can no longer be restored.
     """
@@ -53,6 +54,8 @@ class RestorePoint:
     word: VerdictWord | None
     grade: Grade | None
     held: str = ""
+    overridden: VerdictWord | None = None
+    overridden_reason: str = ""
     expired_at: datetime | None = None
     expired_reason: str = ""
     parent_id: UUID | None = None

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from domain.content.shipped_log import StoredRow
 from domain.events.recorded import RecordedEvent
+from domain.model.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the log adds to an event when it is appended: when that was, by the log's own clock, and who did it."""
+
+    appended_at: datetime
+    actor: Actor
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """An event with its place in the whole log; numbers ascend and may have gaps."""
+    """An event with its place in the whole log; numbers ascend and may have gaps.
+
+    Events that were written before events had an envelope have none.
+    """
 
     number: int
     event: RecordedEvent
+    envelope: Envelope | None = None
 
 
 class EventLog(Protocol):

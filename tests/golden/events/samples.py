@@ -222,6 +222,9 @@ def _other_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
             manifest_id=b"\x77" * 32,
             **place,
         ),
+        restore_point.VerdictOverridden(
+            judged=VerdictWord.FAILED, word=VerdictWord.BOOTED, reason="the console was asleep", **place
+        ),
         restore_point.RestorePointHeld(reason="legal hold 7", **place),
         restore_point.RestorePointReleased(reason="the case is closed", **place),
         restore_point.RestorePointExpired(

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from adapters.cli.commands import SUMMARIES
+from adapters.cli.audit import AuditGroup
+from adapters.cli.commands import CommandGroup
 
 _HEAVY = ("numpy", "PIL", "eventsourcing", "cryptography", "jinja2", "ssl")
 _RUN = (
@@ -26,14 +27,17 @@ def imported_by(*arguments: str) -> set[str]:
     return set(done.stdout.rpartition("IMPORTED")[2].split())
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["backup", "--help"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["backup", "--help"], ["audit", "--help"]])
 def test_version_and_help_import_nothing_heavy(arguments: list[str]) -> None:
     imported = imported_by(*arguments)
     assert "typer" in imported
     assert not imported.intersection(_HEAVY)
 
 
-@pytest.mark.parametrize("name", SUMMARIES)
-def test_the_summary_of_a_command_is_how_its_help_begins(name: str) -> None:
-    described = inspect.getdoc(importlib.import_module(f"adapters.cli.{name}").run) or ""
-    assert " ".join(described.split()).startswith(SUMMARIES[name])
+@pytest.mark.parametrize(
+    ("group", "name"), [(group, name) for group in (CommandGroup, AuditGroup) for name in group.summaries]
+)
+def test_the_summary_of_a_command_is_how_its_help_begins(group: type[CommandGroup], name: str) -> None:
+    module = importlib.import_module(f"{group.module_prefix}{name.replace('-', '_')}")
+    described = inspect.getdoc(module.audit if name == "audit" else module.run) or ""
+    assert " ".join(described.split()).startswith(group.summaries[name])

@@ -1,0 +1,212 @@
+"""The life of one restore point as the history tells it, from the backup's first event to the end of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from domain.events import backup, prune, restore_point, retention, scrub, verification
+from domain.events.recorded import RecordedEvent
+from domain.model.extents import total_bytes
+from domain.model.verdicts import VerdictWord
+from domain.ports.catalog import RestorePoint
+from domain.ports.event_log import Envelope, EventLog, NumberedEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryLine:
+    """What happened, in a sentence, at the position ``number``; ``last_number`` differs when it was several events."""
+
+    number: int
+    last_number: int
+    at: datetime
+    envelope: Envelope | None
+    what: str
+
+
+def point_story(log: EventLog, point: RestorePoint) -> Iterator[StoryLine]:
+    """The story of ``point`` in the order of the history. One pass; memory follows the packs of its own backup.
+
+    Damage and prunes are told as far as they concern packs that its own backup wrote: data that it shares with older
+    points lies in packs of theirs, and what a prune moved, in packs of the prune's.
+    """
+    (backup_id,) = {
+        event.backup_id
+        for event in log.stream(point.point_id)
+        if isinstance(event, restore_point.RestorePointCommitted)
+    }
+    story = _Story(point, backup_id)
+    written: StoryLine | None = None
+    packs = chunks = 0
+    for numbered in log.events_after(0):
+        event = numbered.event
+        if isinstance(event, backup.ChunksWritten) and event.originator_id == backup_id:
+            story.packs.add(event.pack_id)
+            packs, chunks = packs + 1, chunks + event.chunk_count
+            what = f"{packs} packs with {chunks} chunks became durable"
+            written = replace(written, last_number=numbered.number, what=what) if written else _line(numbered, what)
+            continue
+        what = story.told(event)
+        if what:
+            if written and event.originator_id == backup_id:
+                yield written
+                written, packs, chunks = None, 0, 0
+            yield _line(numbered, what)
+
+
+def _line(numbered: NumberedEvent, what: str) -> StoryLine:
+    return StoryLine(
+        number=numbered.number,
+        last_number=numbered.number,
+        at=numbered.event.at,
+        envelope=numbered.envelope,
+        what=what,
+    )
+
+
+class _Story:
+    """What each event means for one point; an empty sentence for those that mean nothing."""
+
+    def __init__(self, point: RestorePoint, backup_id: UUID) -> None:
+        self._point = point
+        self._backup_id = backup_id
+        self._verifications: set[UUID] = set()
+        self.packs: set[bytes] = set()
+
+    def told(self, event: RecordedEvent) -> str:
+        """What an event means for the point."""
+        if event.originator_id == self._backup_id:
+            return _of_backup(event)
+        if event.originator_id == self._point.point_id:
+            return _of_point(event)
+        if isinstance(event, verification.VerificationStarted) and event.point_id == self._point.point_id:
+            self._verifications.add(event.originator_id)
+        if event.originator_id in self._verifications:
+            return _of_verification(event)
+        if isinstance(event, retention.RetentionApplied) and event.machine_id == self._point.machine_id:
+            return self._of_retention(event)
+        return self._of_data(event)
+
+    def _of_retention(self, event: retention.RetentionApplied) -> str:
+        for decision in event.decisions:
+            if decision.point_id == self._point.point_id and decision.keep:
+                return f"Retention kept it ({event.policy}): {'; '.join(decision.reasons)}"
+        return ""
+
+    def _of_data(self, event: RecordedEvent) -> str:
+        match event:
+            case scrub.DamageFound() if event.pack_id in self.packs:
+                count = len(event.chunk_ids) // 32
+                return f"A scrub found pack {_short(event.pack_id)} damaged, {count} chunks of it: {event.what}"
+            case scrub.PackFoundWhole() if event.pack_id in self.packs:
+                return f"Pack {_short(event.pack_id)} was found whole again"
+            case prune.PackRetired() if event.pack_id in self.packs:
+                return f"A prune retired pack {_short(event.pack_id)}; what is live of it was moved before"
+            case prune.PackReinstated() if event.pack_id in self.packs:
+                return f"Pack {_short(event.pack_id)} was reinstated: {event.reason}"
+            case prune.PackDeleted() if event.pack_id in self.packs:
+                return f"Pack {_short(event.pack_id)} was deleted from the store"
+            case _:
+                return ""
+
+
+def _of_backup(event: RecordedEvent) -> str:
+    match event:
+        case backup.BackupStarted():
+            return f"Backup of {event.machine_name} began: {event.kind}, because {event.cause}"
+        case backup.BackupPromoted():
+            return f"It went on as a full, because {event.cause}"
+        case backup.PrepareForSnapshot():
+            return f"Method {event.method.value} was chosen: {event.reason}; {event.consistency_asked.value} asked"
+        case backup.SnapshotTaken():
+            return f"{event.disk_count} disks held still, {event.consistency_reached.value} reached"
+        case backup.ChunksHealed():
+            return f"It stored {len(event.chunk_ids) // 32} damaged chunks anew, in pack {_short(event.pack_id)}"
+        case backup.PostSnapshot():
+            return "The machine was let go of"
+        case backup.BackupCompleted():
+            return f"The backup was over: {event.read_bytes} bytes read, {event.stored_bytes} bytes stored"
+        case backup.BackupFailed():
+            return f"The backup failed: {event.reason}: {event.error}"
+        case backup.CleanupOwed():
+            return f"To clean up: {event.what}"
+        case backup.CleanupDone():
+            return f"Cleaned up: {event.what}"
+        case _:
+            return _of_disk(event)
+
+
+def _of_disk(event: RecordedEvent) -> str:
+    match event:
+        case backup.RangesExcluded():
+            size = total_bytes(event.extents)
+            return f"Disk {event.disk_number}: {size} bytes of {event.kind} are left out ({event.where})"
+        case backup.ExtentsCaptured():
+            return f"Disk {event.disk_number}: {event.allocated_bytes} of {event.size_bytes} bytes hold something"
+        case backup.ChangesDetermined():
+            return f"Disk {event.disk_number}: changes are {event.method} ({event.cause}), {event.changed_bytes} bytes"
+        case backup.ChangeTrackingAudited():
+            return (
+                f"Disk {event.disk_number}: {event.sampled_extents} ranges outside the changes compared, "
+                f"{len(event.mismatches)} differ"
+            )
+        case backup.SourceCompared():
+            return f"Disk {event.disk_number}: compared with the source, {len(event.differing)} ranges differ"
+        case backup.SyntheticFullMerged():
+            return (
+                f"Disk {event.disk_number}: a complete map was merged, {event.segments_changed} of "
+                f"{event.segments_total} segments changed; root {_short(event.root)}"
+            )
+        case _:
+            return event.TOPIC
+
+
+def _of_point(event: RecordedEvent) -> str:
+    match event:
+        case restore_point.RestorePointCommitted():
+            return f"The restore point was committed, with {len(event.disks)} disks"
+        case restore_point.VerificationRecorded():
+            return f"The verdict was recorded with the point: {event.word.value}, grade {event.grade.name.lower()}"
+        case restore_point.VerdictOverridden():
+            return f"A person takes the verdict {event.judged.value} as {event.word.value}: {event.reason}"
+        case restore_point.RestorePointHeld():
+            return f"It was held: {event.reason}"
+        case restore_point.RestorePointReleased():
+            return f"The hold ended: {event.reason}"
+        case restore_point.RestorePointExpired():
+            return f"It expired by {event.policy}: {event.reason}"
+        case _:
+            return event.TOPIC
+
+
+def _of_verification(event: RecordedEvent) -> str:
+    match event:
+        case verification.VerificationStarted():
+            return "A verification began"
+        case verification.DataVerified():
+            return f"Disk {event.disk_number}: {event.chunks} chunks read back and found right"
+        case verification.FileSystemsChecked():
+            return f"Disk {event.disk_number}: {event.damaged} damaged volumes; {'; '.join(event.volumes)}"
+        case verification.LabBooted():
+            return f"The machine was powered on in the lab ({event.accelerator})"
+        case verification.ConsoleCaptured():
+            return f"The console was photographed: {event.console_state.value}, {_short(event.picture_digest)}"
+        case verification.VerdictReached():
+            why = "" if event.word is VerdictWord.BOOTED and not event.reasons else f": {'; '.join(event.reasons)}"
+            return f"Verdict {event.word.value}{why}"
+        case verification.LabTornDown():
+            return "The lab was torn down"
+        case verification.ReportQueued():
+            return f"The report waits for {event.recipients} recipients"
+        case verification.ReportMailed():
+            return f"The report was mailed ({event.transport})"
+        case verification.VerificationFailed():
+            return f"The verification could not be carried through: {event.error}"
+        case _:
+            return event.TOPIC
+
+
+def _short(content: bytes) -> str:
+    return content.hex()[:12]
