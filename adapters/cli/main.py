@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from adapters.cli import (
+    audit,
     backup,
     check,
     events,
@@ -101,6 +102,7 @@ for command in (
     recover,
 ):
     app.command(command.__name__.rpartition(".")[2])(command.run)
+app.add_typer(audit.app)
 
 
 def main() -> None:
