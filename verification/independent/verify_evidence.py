@@ -37,12 +37,11 @@ MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, Overfl
 # Events of which only the digest need be there, and those that name the machine of their stream.
 BULK = frozenset(f"{one}:1" for one in ("chunks-written", "chunks-repacked", "chunks-healed", "packs-scrubbed"))
 BULK |= {f"pack-{one}:1" for one in ("adopted", "reinstated", "retired", "deleted")}
-OPENERS = ("backup-started:1", "verification-started:1", "restore-point-committed:1", "machine-registered:1")
+OPENERS = ("backup-started:1", "verification-started:1", "restore-point-committed:1")
 # What of a run's events enters the report: which kind of run, and the fields.
 RUNS = {"backup-started:1": ("backup", "machine_id machine_name kind cause"), "backup-promoted:1": ("backup", "cause")}
-RUNS["snapshot-taken:1"] = ("backup", "consistency_reached")
+RUNS |= {"snapshot-taken:1": ("backup", "consistency_reached"), "backup-failed:1": ("backup", "reason error")}
 RUNS["backup-completed:1"] = ("backup", "point_id read_bytes stored_bytes seconds")
-RUNS["backup-failed:1"] = ("backup", "reason error")
 RUNS["verification-started:1"] = ("verification", "point_id machine_id machine_name")
 RUNS["console-captured:1"] = ("verification", "picture_digest")
 RUNS["verdict-reached:1"] = ("verification", "word grade console_state reasons not_proven boot_s restore_s")

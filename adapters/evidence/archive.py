@@ -1,0 +1,48 @@
+"""A bundle as one ZIP file whose bytes follow from its members alone."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.durable_files import write_durably
+from domain.errors import BadInputError, EnvironmentTroubleError
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+_MODE = 0o100644 << 16
+_STORED_SUFFIXES = (".webp", ".png")
+
+
+def archive_of(members: Mapping[str, bytes]) -> bytes:
+    """The members as a ZIP archive: no times, no order but theirs, no owner."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, member in members.items():
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.create_system, entry.external_attr = _UNIX, _MODE
+            stored = name.endswith(_STORED_SUFFIXES)
+            entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, member)
+    return content.getvalue()
+
+
+def write_archive(path: Path, content: bytes, *, overwrite: bool) -> None:
+    """Write the file whole or not at all, readable by its owner.
+
+    Raises BadInputError when it is there already, EnvironmentTroubleError.
+    """
+    try:
+        write_durably(path, content, replace=overwrite)
+    except FileExistsError as error:
+        raise BadInputError(
+            "The file is there already.", where=str(path), next_step="Give another name, or --overwrite."
+        ) from error
+    except OSError as error:
+        raise EnvironmentTroubleError(
+            f"The bundle cannot be written: {error.strerror}.",
+            where=str(path),
+            next_step="Free space or another place.",
+        ) from error
