@@ -18,7 +18,7 @@ import pytest
 
 from adapters.eventstore.event_mapper import EventMapper
 from adapters.evidence.archive import archive_of
-from adapters.evidence.report_page import HtmlReport
+from adapters.evidence.report_page import EvidenceReport
 from domain.content.evidence import EvidenceRange, encode_json, encode_record, seal_text
 from domain.content.signed_note import SigningKey
 from domain.events.verification import VerdictReached, VerificationFailed
@@ -48,7 +48,7 @@ class DoctoredHistory(SealedHistory):
 
 def _made(history: SealedHistory, since: datetime = SINCE, until: datetime = UNTIL) -> Members:
     about = EvidenceRange(origin=ORIGIN, since=since, until=until, machine_id=None, targets={})
-    return dict(make_evidence(about, history, HtmlReport(), PaintedPictures()).members)
+    return dict(make_evidence(about, history, EvidenceReport(), PaintedPictures()).members)
 
 
 def _resealed(members: Members, key: SigningKey, **changes: object) -> Members:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.evidence.archive import archive_of, write_archive
-from adapters.evidence.report_page import HtmlReport
+from adapters.evidence.report_page import EvidenceReport
 from domain.content.evidence import EvidenceRange
 from domain.errors import BadInputError
 from domain.workflows.evidence_bundle import EvidenceBundle, make_evidence
@@ -22,7 +22,7 @@ MARCH_10, MARCH_20 = datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 20, tz
 
 def _bundle(history: SealedHistory, since: datetime, until: datetime, machine: str | None = None) -> EvidenceBundle:
     about = EvidenceRange(origin=ORIGIN, since=since, until=until, machine_id=machine, targets={"id-web": 60})
-    return make_evidence(about, history, HtmlReport(), PaintedPictures())
+    return make_evidence(about, history, EvidenceReport(), PaintedPictures())
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.evidence.archive import archive_of
-from adapters.evidence.report_page import HtmlReport
+from adapters.evidence.report_page import EvidenceReport
 from domain.content.evidence import EvidenceRange
 from domain.content.log_entry import encode_entry, entry_of
 from domain.content.merkle import leaf_hash, root_of
@@ -42,7 +42,7 @@ def _imported(node: ast.AST) -> list[str]:
 def test_it_runs_alone_in_an_isolated_interpreter(tmp_path: Path, spoil: bool, code: int) -> None:
     history = a_month()
     about = EvidenceRange(origin=ORIGIN, since=START, until=history.now, machine_id=None, targets={})
-    members = dict(make_evidence(about, history, HtmlReport(), PaintedPictures()).members)
+    members = dict(make_evidence(about, history, EvidenceReport(), PaintedPictures()).members)
     if spoil:
         members["report.pdf"] = b"another report"
     (tmp_path / "bundle.zip").write_bytes(archive_of(members))
