@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -37,19 +38,35 @@ class EvidenceBundle:
     reaches_end_of_log: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A row with its event, or, of bulk that is not at a border, the record that is all that is needed of it."""
+
+    stream: bytes
+    row: StoredRow | None
+    event: RecordedEvent | None
+    record: bytes
+
+    @classmethod
+    def of(cls, row: StoredRow, event: RecordedEvent, *, at_border: bool) -> _Leaf:
+        if row.topic in BULK_TOPICS and not at_border:
+            return cls(row.stream, None, None, encode_record(row, whole=False))
+        return cls(row.stream, row, event, b"")
+
+
 @dataclass(slots=True)
 class _Range:
     """The leaves from ``first`` on; border leaves stand at either end where the log goes on there."""
 
     first: int = 0
     end: int = 0
-    rows: list[tuple[StoredRow, RecordedEvent]] = field(default_factory=list)
+    leaves: list[_Leaf] = field(default_factory=list)
     starts_inside: bool = True
     ends_inside: bool = True
 
-    def inner(self) -> Sequence[tuple[StoredRow, RecordedEvent]]:
-        """The rows without those at the borders."""
-        return self.rows[not self.starts_inside : len(self.rows) - (not self.ends_inside)]
+    def inner(self) -> Sequence[_Leaf]:
+        """The leaves without those at the borders."""
+        return self.leaves[not self.starts_inside : len(self.leaves) - (not self.ends_inside)]
 
 
 def make_evidence(about: EvidenceRange, log: SealedLog, report: ReportWriter, pictures: Pictures) -> EvidenceBundle:
@@ -61,7 +78,9 @@ def make_evidence(about: EvidenceRange, log: SealedLog, report: ReportWriter, pi
     checkpoint = log.head()
     size = parse_head(parse_note(checkpoint).text).size
     chosen = _chosen(log.rows(), size, about.since, about.until)
-    facts = facts_of(about, (NumberedEvent(row.number, event) for row, event in chosen.inner()))
+    inner = chosen.inner()
+    told = (NumberedEvent(one.row.number, one.event) for one in inner if one.row is not None and one.event is not None)
+    facts = facts_of(about, told, len(inner))
     digests = sorted({str(run["picture_digest"]) for run in runs_in(facts) if run.get("picture_digest")})
     small = pictures.scaled_down(digests)
     members = {
@@ -79,7 +98,7 @@ def make_evidence(about: EvidenceRange, log: SealedLog, report: ReportWriter, pi
     return EvidenceBundle(
         members={"manifest.json": manifest, "manifest.sig": seal, **members},
         facts=facts,
-        events=len(chosen.inner()),
+        events=len(inner),
         reaches_end_of_log=chosen.ends_inside,
     )
 
@@ -92,42 +111,41 @@ def _chosen(rows: Iterable[tuple[StoredRow, RecordedEvent]], size: int, since: d
     chosen = _Range()
     before: tuple[StoredRow, RecordedEvent] | None = None
     last_inside = -1
-    for leaf, one in enumerate(rows):
-        if leaf == size:
-            break
-        inside = since <= one[1].at < until
-        if not chosen.rows and not (inside or one[1].at >= until):
-            before = one
-            chosen.first = leaf
+    for leaf, (row, event) in enumerate(itertools.islice(rows, size)):
+        if not chosen.leaves and event.at < since:
+            before, chosen.first = (row, event), leaf
             continue
-        if not chosen.rows and before is not None:
-            chosen.rows.append(before)
+        if not chosen.leaves and before is not None:
+            chosen.leaves.append(_Leaf.of(*before, at_border=True))
             chosen.starts_inside = False
-        chosen.rows.append(one)
-        if inside or one[1].at < until:
+        inside = event.at < until
+        if inside:
             last_inside = leaf
-    if not chosen.rows and before is not None:
-        chosen.rows, chosen.starts_inside = [before], False
+        at_border = not inside and (leaf == last_inside + 1 or len(chosen.leaves) == (not chosen.starts_inside))
+        chosen.leaves.append(_Leaf.of(row, event, at_border=at_border))
+    if not chosen.leaves and before is not None:
+        chosen.leaves, chosen.starts_inside = [_Leaf.of(*before, at_border=True)], False
     stop = max(last_inside + 1, chosen.first + (not chosen.starts_inside))
-    chosen.ends_inside = stop >= chosen.first + len(chosen.rows)
-    del chosen.rows[stop + 1 - chosen.first :]
-    chosen.end = chosen.first + len(chosen.rows)
+    chosen.ends_inside = stop >= chosen.first + len(chosen.leaves)
+    del chosen.leaves[stop + 1 - chosen.first :]
+    chosen.end = chosen.first + len(chosen.leaves)
     return chosen
 
 
-def _encoded(chosen: _Range, machine_id: str | None) -> Iterable[bytes]:
-    owners = {row.stream: owner for row, event in chosen.rows if (owner := _named_machine(event)) is not None}
-    borders = ({chosen.first} - {chosen.first if chosen.starts_inside else -1}) | (
-        set() if chosen.ends_inside else {chosen.end - 1}
-    )
-    for leaf, (row, event) in enumerate(chosen.rows, start=chosen.first):
-        bulk = row.topic in BULK_TOPICS
-        foreign = machine_id is not None and owners.get(row.stream, machine_id) != machine_id
-        withheld = bulk or (foreign and _named_machine(event) is None)
-        yield encode_record(row, whole=leaf in borders or not withheld)
+def _encoded(chosen: _Range, machine_id: str | None) -> Iterator[bytes]:
+    owners = {one.stream: owner for one in chosen.leaves if (owner := _named_machine(one.event)) is not None}
+    ends = len(chosen.leaves) - (not chosen.ends_inside)
+    for place, one in enumerate(chosen.leaves):
+        if one.row is None:
+            yield one.record
+            continue
+        at_border = place < (not chosen.starts_inside) or place >= ends
+        foreign = machine_id is not None and owners.get(one.stream, machine_id) != machine_id
+        withheld = one.row.topic in BULK_TOPICS or (foreign and _named_machine(one.event) is None)
+        yield encode_record(one.row, whole=at_border or not withheld)
 
 
-def _named_machine(event: RecordedEvent) -> str | None:
+def _named_machine(event: RecordedEvent | None) -> str | None:
     """The machine whose stream this event opens; None for all other events."""
     match event:
         case BackupStarted() | VerificationStarted() | RestorePointCommitted():

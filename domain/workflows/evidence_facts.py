@@ -66,13 +66,11 @@ class _Gathered:
     owners: dict[UUID, str] = field(default_factory=dict)
 
 
-def facts_of(about: EvidenceRange, events: Iterable[NumberedEvent]) -> dict[str, object]:
-    """The facts of all ``events`` of the range, in the order of the log."""
+def facts_of(about: EvidenceRange, events: Iterable[NumberedEvent], count: int) -> dict[str, object]:
+    """The facts of a range that has ``count`` events; bulk need not be among ``events``."""
     gathered = _Gathered()
-    count = 0
     for numbered in events:
         _take(gathered, numbered.number, numbered.event)
-        count += 1
     wanted = about.machine_id
     runs = [run for run in gathered.runs.values() if wanted is None or run["machine_id"] in (wanted, None)]
     others = [one for one in gathered.others if wanted is None or one["machine_id"] in (wanted, "")]

@@ -40,6 +40,10 @@ def history() -> SealedHistory:
         (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)),
         (datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC)),
         (datetime(2026, 3, 10, 20, tzinfo=UTC), datetime(2026, 3, 10, 21, tzinfo=UTC)),
+        # Bulk stands at the border: after an empty period, before a period, after one.
+        (datetime(2026, 3, 10, 0, 2, 30, tzinfo=UTC), datetime(2026, 3, 10, 0, 2, 31, tzinfo=UTC)),
+        (datetime(2026, 3, 10, 0, 3, 30, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC)),
+        (datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 10, 0, 3, tzinfo=UTC)),
     ],
 )
 @pytest.mark.parametrize("machine", [None, "id-web", "id-mail", "id-unknown"])
