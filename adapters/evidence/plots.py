@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ def _bars(
     chart.categoryAxis.labels.fontName = chart.valueAxis.labels.fontName = _FONT
     chart.categoryAxis.labels.fontSize = chart.valueAxis.labels.fontSize = 7
     chart.valueAxis.valueMin = 0
+    chart.valueAxis.valueStep = max(1, math.ceil(max(max(values) for values in series) / 5))
     chart.valueAxis.labelTextFormat = "%d"
     chart.valueAxis.visibleGrid = True
     chart.valueAxis.gridStrokeColor = HexColor("#dde2e7")
@@ -59,6 +61,7 @@ def _bars(
     legend.x, legend.y, legend.boxAnchor = _WIDTH - 20, _HEIGHT - 4, "ne"
     legend.fontName, legend.fontSize, legend.columnMaximum, legend.dxTextSpace = _FONT, 8, 1, 4
     legend.dx = legend.dy = 7
+    legend.alignment = "right"
     legend.colorNamePairs = [(HexColor(colour), name) for colour, name in zip(colours, names, strict=True)]
     drawing.add(legend)
     return drawing

@@ -20,6 +20,7 @@ from domain.workflows.evidence_facts import (
     sums_line,
 )
 
+_SHORT = {"backup": "backups", "verification": "tests"}
 _EXPIRED = "restore-point-expired:1"
 
 
@@ -73,7 +74,7 @@ def content_of(facts: Mapping[str, object]) -> ReportContent:
         about=_about(facts),
         sums=tuple(sums_line(runs, what) for what in RESULTS),
         targets=tuple(line for line in lines_of(facts) if line.startswith("Target of ")),
-        columns=tuple(f"{what} {result}" for what, results in RESULTS.items() for result in results),
+        columns=tuple(f"{_SHORT[what]} {result}" for what, results in RESULTS.items() for result in results),
         machines=tuple(_machine(of_machines[one], targets.get(one)) for one in sorted(of_machines)),
         months=tuple(months_of(runs)),
         failures=tuple(_failure(run) for run in runs if run["result"] not in GOOD),
