@@ -19,6 +19,7 @@ import re
 import struct
 import sys
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -33,7 +34,7 @@ BYTES_MAX = 2 << 30
 Heads = list[tuple[str, bytes]]
 Nodes = list[tuple[int, bytes]]
 ENTRY_HEAD = struct.Struct(">Q16sQH")
-MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError, struct.error)
+MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RuntimeError, struct.error)
 # Events of which only the digest need be there, and those that name the machine of their stream.
 BULK = frozenset(f"{one}:1" for one in ("chunks-written", "chunks-repacked", "chunks-healed", "packs-scrubbed"))
 BULK |= {f"pack-{one}:1" for one in ("adopted", "reinstated", "retired", "deleted")}
@@ -47,9 +48,8 @@ RUNS["console-captured:1"] = ("verification", "picture_digest")
 RUNS["verdict-reached:1"] = ("verification", "word grade console_state reasons not_proven boot_s restore_s")
 RUNS["verification-failed:1"] = ("verification", "error")
 ENDS = {"backup-completed:1": "completed", "backup-failed:1": "failed", "verification-failed:1": "not carried out"}
-RESULTS = {"backup": ["completed", "failed", "open"]}
+RESULTS, GOOD = {"backup": ["completed", "failed", "open"]}, ("completed", "BOOTED")
 RESULTS["verification"] = ["BOOTED", "FAILED", "UNDECIDED", "not carried out", "open"]
-GOOD = ("completed", "BOOTED")
 OTHERS = {"restore-point-expired:1": "policy reason", "damage-found:1": "pack_id missing what"}
 OTHERS |= {"restore-point-held:1": "reason", "restore-point-released:1": "reason", "scrub-failed:1": "reason error"}
 OTHERS |= {"scrub-completed:1": "packs_read packs_damaged packs_left", "repository-recovered:1": "events points_found"}
@@ -384,7 +384,7 @@ def main(arguments: list[str] | None = None) -> int:
         keys = [Path(one).read_text() if Path(one).is_file() else one for one in options.key]
         heads = [(f"your head {path.name}", path.read_bytes()) for path in options.head]
         facts = (check_tiles if options.path.is_dir() else check_bundle)(options.path, keys, heads, found)
-    except (BrokenError, OSError, zipfile.BadZipFile, *MALFORMED) as error:
+    except (BrokenError, OSError, EOFError, zlib.error, zipfile.BadZipFile, *MALFORMED) as error:
         sys.stderr.write(f"It cannot be read: {type(error).__name__}: {error}\n")
         return 3
     if not keys:
