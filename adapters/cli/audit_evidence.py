@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from adapters.evidence.pictures import KeptPictures
 from domain.content.evidence import EvidenceRange, instant
 from domain.content.signed_note import parse_head, parse_note
 from domain.errors import BadInputError
+from domain.model.machines import Machine
 from domain.ports.evidence import SealedLog
 from domain.workflows.evidence_bundle import EvidenceBundle, make_evidence
 from domain.workflows.evidence_facts import RESULTS, runs_in, sums_line
@@ -41,12 +43,18 @@ def write_evidence(
         raise BadInputError(
             "The file is there already.", where=str(target), next_step="Give another name, or --overwrite."
         )
+    atesta.catalog.catch_up()
+    machines = atesta.catalog.machines()
+    machine_id = _only(machines, machine).machine_id if machine else None
+    targets = atesta.configuration.content.evidence.targets(
+        one for one in machines if machine_id in (None, one.machine_id)
+    )
     about = EvidenceRange(
         origin=parse_head(parse_note(sealed.head()).text).origin,
         since=moment_in(since),
         until=moment_in(until),
-        machine_id=_machine_id(atesta, machine) if machine else None,
-        targets={},
+        machine_id=machine_id,
+        targets=targets,
     )
     with session.err.status("Gathering evidence"):
         # Imported late: laying out PDF takes a library that no other command needs.
@@ -73,14 +81,13 @@ def moment_in(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _machine_id(atesta: Atesta, name: str) -> str:
-    atesta.catalog.catch_up()
-    found = select_machines(atesta.catalog.machines(), [name])
+def _only(machines: Sequence[Machine], name: str) -> Machine:
+    found = select_machines(machines, [name])
     if len(found) != 1:
         raise BadInputError(
             f"{len(found)} machines match.", where=name, next_step="Name one; `atesta points` shows their names."
         )
-    return found[0].machine_id
+    return found[0]
 
 
 def _tell(session: Session, about: EvidenceRange, bundle: EvidenceBundle, target: Path, size_bytes: int) -> None:

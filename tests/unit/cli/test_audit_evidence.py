@@ -19,7 +19,9 @@ from verification.independent.verify_evidence import main
 def atesta(tmp_path: Path) -> Atesta:
     configuration = tmp_path / "atesta.toml"
     configuration.write_text("")
-    return Atesta(load_configuration(configuration))
+    made = Atesta(load_configuration(configuration))
+    made.create("a passphrase of some length")
+    return made
 
 
 def _write(atesta: Atesta, target: Path, *, overwrite: bool = False, as_json: bool = False) -> None:
