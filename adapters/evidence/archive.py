@@ -14,6 +14,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _MODE = 0o100644 << 16
 _STORED_SUFFIXES = (".webp", ".png")
+# A sixth smaller than deflated, and only programs need to read them; the report must open everywhere.
+_BZIP2 = frozenset({"events", "report.json"})
 
 
 def archive_of(members: Mapping[str, bytes]) -> bytes:
@@ -23,10 +25,15 @@ def archive_of(members: Mapping[str, bytes]) -> bytes:
         for name, member in members.items():
             entry = zipfile.ZipInfo(name, _DATE)
             entry.create_system, entry.external_attr = _UNIX, _MODE
-            stored = name.endswith(_STORED_SUFFIXES)
-            entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            entry.compress_type = _compression(name)
             archive.writestr(entry, member)
     return content.getvalue()
+
+
+def _compression(name: str) -> int:
+    if name.endswith(_STORED_SUFFIXES):
+        return zipfile.ZIP_STORED
+    return zipfile.ZIP_BZIP2 if name in _BZIP2 else zipfile.ZIP_DEFLATED
 
 
 def write_archive(path: Path, content: bytes, *, overwrite: bool) -> None:
