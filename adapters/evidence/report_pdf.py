@@ -73,12 +73,12 @@ def _machines(content: ReportContent) -> Any:
         [*machine.cells, machine.median, machine.longest, machine.target, machine.missed]
         for machine in content.machines
     ]
-    return _table([head, *rows], (27, *([13] * 8), 12, 10, 10, 10, 7), size=6)
+    return _table([head, *rows], (25, *([12] * 8), 13, 12, 12, 15, 7), size=5.5, head_rows=1)
 
 
-def _table(rows: Sequence[Sequence[str]], widths_mm: Sequence[float], *, size: float = 8) -> Any:
+def _table(rows: Sequence[Sequence[str]], widths_mm: Sequence[float], *, size: float = 8, head_rows: int = 0) -> Any:
     cells = [[_text(cell, size=size) for cell in row] for row in rows]
-    table = LongTable(cells, colWidths=[width * mm for width in widths_mm[: len(rows[0])]])
+    table = LongTable(cells, colWidths=[width * mm for width in widths_mm[: len(rows[0])]], repeatRows=head_rows)
     table.setStyle(
         TableStyle(
             [
