@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from adapters.evidence_configuration import EvidenceSection
 from adapters.schedule_configuration import HealthSection, MetricsSection, ScheduleSection
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.model.retention import RetentionPolicy
@@ -174,6 +175,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     schedule: ScheduleSection = ScheduleSection()
     health: HealthSection = HealthSection()
     metrics: MetricsSection = MetricsSection()
+    evidence: EvidenceSection = EvidenceSection()
 
 
 class LoadedConfiguration(msgspec.Struct, frozen=True, kw_only=True):

@@ -103,7 +103,10 @@ class SigningKey:
                 where=f"head of {head.origin}, key of {self.name}",
                 next_step="Use the key of the repository that the head is of.",
             )
-        text = head_text(head)
+        return self.sign_text(head_text(head))
+
+    def sign_text(self, text: str) -> str:
+        """A note with any ``text`` that ends with a line break, such as the seal of an evidence bundle."""
         signature = base64.b64encode(self.verifier.key_id + self._private.sign(text.encode())).decode()
         return f"{text}\n{_SIGNATURE_START}{self.name} {signature}\n"
 

@@ -1,0 +1,1 @@
+"""The verifier that an auditor runs: one file that imports nothing of this project."""
