@@ -20,9 +20,10 @@ from adapters.locks import FileMachineLocks
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
 from adapters.stores.folder_log import FolderLogStore
-from domain.errors import DamagedDataError
+from domain.errors import BadInputError, DamagedDataError
 
 if TYPE_CHECKING:
+    from adapters.audit.tree_file import TreeFile
     from adapters.checking import Checked
     from adapters.eventstore.catalog import SQLiteCatalog
     from adapters.eventstore.chunk_index import SQLiteChunkIndex
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from adapters.replaying import Replaying
     from adapters.restore_folder import RestoredFolder
     from adapters.run_turn import RunTurn
+    from adapters.sealed_log import StoredSealedLog
+    from domain.content.signed_note import SigningKey, VerifierKey
     from domain.events.restore_point import StoredDisk
     from domain.model.actor import Actor
     from domain.model.condition import Condition, SpaceCondition
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from domain.ports.disks import DiskImageWriter, ImageFormat
     from domain.ports.mail import MailTransport
     from domain.ports.progress import Progress
+    from domain.ports.transparency import KeptHead
     from domain.workflows.backup import BackupWorkflow
     from domain.workflows.chunk_reading import ChunkReader
     from domain.workflows.log_shipping import LogShipping
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from domain.workflows.prune import PruneWorkflow
     from domain.workflows.retention import RetentionWorkflow
     from domain.workflows.scrub import ScrubWorkflow
+    from domain.workflows.sealing import ExaminedLog, WitnessedHead
     from domain.workflows.shipped_log import ShippedLog
     from domain.workflows.touched import TouchedPoint
     from domain.workflows.vault import Vault
@@ -144,16 +149,21 @@ class Atesta:
 
     def create(self, passphrase: str) -> str:
         """Make the repository and record it; returns the recovery key."""
+        from adapters.audit.signing_key_file import load_signing_key, make_signing_key
         from adapters.checking import keep_copy_of_description
         from adapters.eventstore.event_log import SQLiteEventLog
         from domain.content.chunking import ChunkingParameters
-        from domain.events.repository import RepositoryCreated
+        from domain.content.signed_note import origin_of
+        from domain.events.repository import RepositoryCreated, SigningKeyAdopted
         from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, create_vault
 
         chunking = ChunkingParameters()
         vault, recovery_key = create_vault(self.store, passphrase, chunking, os.urandom)
+        key_name = origin_of(vault.repository_id)
+        file = self.signing_key_file
+        stream_id = uuid4()
         created = RepositoryCreated(
-            originator_id=uuid4(),
+            originator_id=stream_id,
             originator_version=1,
             at=self.clock.now(),
             repository_id=vault.repository_id,
@@ -164,12 +174,114 @@ class Atesta:
             chunk_bytes_max=chunking.chunk_bytes_max,
         )
         try:
-            SQLiteEventLog(self._events_path, actor=self._actor).append([created])
+            key = load_signing_key(file, key_name) or make_signing_key(file, key_name)
+            adopted = SigningKeyAdopted(
+                originator_id=stream_id,
+                originator_version=2,
+                at=created.at,
+                public_key=key.verifier.public_key,
+            )
+            SQLiteEventLog(self._events_path, actor=self._actor).append([created, adopted])
             keep_copy_of_description(self.store, self.configuration.state_folder)
         except BaseException:
             self.store.remove_document(DOCUMENT)
             raise
         return recovery_key
+
+    @cached_property
+    def tree(self) -> TreeFile:
+        """The transparency log's tree over the events."""
+        from adapters.audit.tree_file import TreeFile
+
+        return TreeFile(self._state("transparency-log.sqlite"), self.log)
+
+    @property
+    def log_origin(self) -> str:
+        """The name of the repository's transparency log and of its keys."""
+        from domain.content.signed_note import origin_of
+        from domain.workflows.vault import describe
+
+        return origin_of(describe(self.store).repository_id)
+
+    @property
+    def signing_key_file(self) -> Path:
+        """Where the private key is, if it is on this machine."""
+        return self.configuration.path(self.configuration.content.audit.signing_key)
+
+    def verifier_keys(self) -> tuple[VerifierKey, ...]:
+        """The public keys that the history names, the newest last."""
+        from domain.events.repository import SigningKeyAdopted
+        from domain.workflows.sealing import verifier_keys
+
+        found = self.log.events_after(0, topics=[SigningKeyAdopted.TOPIC])
+        adopted = [one.event for one in found if isinstance(one.event, SigningKeyAdopted)]
+        return verifier_keys(self.log_origin, [event.public_key for event in adopted])
+
+    def signing_key(self) -> SigningKey | None:
+        """The private key when it is on this machine and the history names it. Raises as ``load_signing_key``."""
+        from adapters.audit.signing_key_file import load_signing_key
+
+        key = load_signing_key(self.signing_key_file, self.log_origin)
+        return key if key is not None and key.verifier in self.verifier_keys() else None
+
+    def seal(self) -> KeptHead | None:
+        """Sign a head over all events so far; None without the key. Raises DamagedDataError for a rewritten history."""
+        from domain.workflows.sealing import seal
+
+        key = self.signing_key()
+        return seal(self.tree, key) if key is not None else None
+
+    def examined_log(self) -> ExaminedLog:
+        """What holds of the transparency log beside the events and the heads that were signed here."""
+        from domain.workflows.sealing import examine_log
+
+        return examine_log(self.tree, self.log, self.verifier_keys())
+
+    def witnessed(self, notes: Sequence[str]) -> list[WitnessedHead]:
+        """What today's log says to heads from elsewhere, after it took in what is new."""
+        from domain.workflows.sealing import witness
+
+        self.tree.follow()
+        return witness(self.tree, notes, self.verifier_keys())
+
+    def sealed_log(self) -> StoredSealedLog:
+        """The history with its newest head, for evidence. Raises BadInputError without the key."""
+        from adapters.sealed_log import StoredSealedLog
+
+        self.seal()
+        key, heads = self.signing_key(), self.tree.heads()
+        if key is None or not heads:
+            raise BadInputError(
+                "Evidence needs the signing key: it is not on this machine.",
+                where=str(self.signing_key_file),
+                next_step="Bring the key back, or run `atesta audit rotate-key` for a new one.",
+            )
+        return StoredSealedLog(
+            store=self.log,
+            signed_head=heads[-1].note,
+            kept_heads=[head.note for head in heads[:-1]],
+            public_key=str(key.verifier),
+            sign=key.sign_text,
+        )
+
+    def adopt_signing_key(self) -> VerifierKey:
+        """Make a signing key, record it and use it from now on; the one before is kept beside it.
+
+        Raises BadInputError, EnvironmentTroubleError.
+        """
+        from adapters.audit.signing_key_file import make_signing_key, put_in_place
+        from domain.events.repository import RepositoryCreated, SigningKeyAdopted
+        from domain.events.stream_rules import REPOSITORY
+        from domain.workflows.event_stream import EventStream
+
+        file = self.signing_key_file
+        key = make_signing_key(file.with_name(f"{file.name}.new"), self.log_origin)
+        created = next(self.log.events_after(0, topics=[RepositoryCreated.TOPIC])).event
+        stream = EventStream.resumed(self.log, self.clock, created.originator_id, REPOSITORY)
+        with stream.turn() as place:
+            stream.append(SigningKeyAdopted(**place, public_key=key.verifier.public_key))
+        put_in_place(file)
+        return key.verifier
 
     def open_vault(self, secret: str) -> Vault:
         """Open the repository with its passphrase or recovery key."""

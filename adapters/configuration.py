@@ -161,6 +161,12 @@ class RetentionSection(RetentionRules, frozen=True, kw_only=True, forbid_unknown
             ) from error
 
 
+class AuditSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the private key is that signs heads of the transparency log."""
+
+    signing_key: str = "atesta-signing.key"
+
+
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of ``atesta.toml``. Relative paths start at the folder of the file, ``base``."""
 
@@ -175,6 +181,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     schedule: ScheduleSection = ScheduleSection()
     health: HealthSection = HealthSection()
     metrics: MetricsSection = MetricsSection()
+    audit: AuditSection = AuditSection()
     evidence: EvidenceSection = EvidenceSection()
 
 

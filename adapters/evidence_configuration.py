@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from domain.model.machines import Machine
+from domain.model.machines import Machine, matches
 from domain.model.schedule import parse_interval
-from domain.workflows.selection import matches
 
 
 class MachineTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

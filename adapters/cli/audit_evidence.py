@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.text import Text
 
 from adapters.cli.presentation import human_size, print_json
-from adapters.cli.session import Session
+from adapters.cli.session import Session, session_of, told
 from adapters.composition import Atesta
 from adapters.evidence.archive import archive_of, write_archive
 from adapters.evidence.pictures import KeptPictures
@@ -21,6 +23,38 @@ from domain.ports.evidence import SealedLog
 from domain.workflows.evidence_bundle import EvidenceBundle, make_evidence
 from domain.workflows.evidence_facts import RESULTS, runs_in, sums_line
 from domain.workflows.selection import select_machines
+
+
+def run(
+    context: typer.Context,
+    since: Annotated[str, typer.Option("--from", help="From the beginning of this day, or from this moment (UTC).")],
+    until: Annotated[str, typer.Option("--to", help="Up to the beginning of this day, or to this moment (UTC).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    machine: Annotated[
+        str | None, typer.Option("--machine", help="Show the states of one machine's events only.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write one file for the auditor: what was backed up and tested in a period, and how it ended.
+
+    It holds the events with the proof that none of the period is missing, pictures, and a report as HTML and PDF. The
+    auditor checks it offline with verification/independent/verify_evidence.py. Needs the signing key.
+    """
+    session = session_of(context)
+    with told(session):
+        atesta = session.atesta()
+        write_evidence(
+            session,
+            atesta,
+            atesta.sealed_log(),
+            since=since,
+            until=until,
+            machine=machine,
+            target=output,
+            overwrite=overwrite,
+            json=json,
+        )
 
 
 def write_evidence(

@@ -93,7 +93,7 @@ class Session:
 
 
 def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
-    """Ship what the repository does not have of the history; returns the exit code when that fails, else 0."""
+    """Ship what the repository does not have of the history and seal it; returns the exit code of a failure, else 0."""
     try:
         atesta.shipping(vault).ship()
     except AtestaError as error:
@@ -101,6 +101,12 @@ def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
             "The history could not be shipped into the repository. What was done is recorded in the event store, but "
             "the repository alone does not bring it back yet; the next command that has the passphrase tries again."
         )
+        print_error(session.err, error)
+        return error.exit_code
+    try:
+        atesta.seal()
+    except AtestaError as error:
+        session.err.print("No head was signed over what was done; it is recorded nevertheless.")
         print_error(session.err, error)
         return error.exit_code
     return 0

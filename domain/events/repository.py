@@ -29,3 +29,10 @@ class RepositoryRecovered(RecordedEvent):
     log_end: int
     packs_adopted: int
     points_found: int
+
+
+@named("signing-key-adopted:1")
+class SigningKeyAdopted(RecordedEvent):
+    """From now on heads of the transparency log are signed with the key that belongs to ``public_key`` (Ed25519)."""
+
+    public_key: bytes

@@ -148,6 +148,7 @@ REPOSITORY: Transitions = MappingProxyType(
     {
         (NEW, repository.RepositoryCreated): "created",
         ("created", repository.RepositoryRecovered): "created",
+        ("created", repository.SigningKeyAdopted): "created",
     }
 )
 

@@ -231,6 +231,7 @@ def _other_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
             retention_id=OTHER, policy="last 7", reason="7 newer points are kept", **place
         ),
         repository.RepositoryRecovered(events=9, log_end=10, packs_adopted=1, points_found=2, **place),
+        repository.SigningKeyAdopted(public_key=bytes(range(32)), **place),
         restore_point.VerificationRecorded(
             verification_id=OTHER, word=VerdictWord.BOOTED, grade=Grade.HEARTBEAT, **place
         ),

@@ -1,0 +1,1 @@
+"""What an auditor trusts: the stored tree over the history, and the key that signs its heads."""

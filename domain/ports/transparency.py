@@ -1,0 +1,48 @@
+"""Port: the stored tree over the history, with the signed heads that were made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.content.merkle import NodeReader
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHead:
+    """A signed head that was kept: how many entries it covers, up to which event's number, and its text."""
+
+    size: int
+    number: int
+    note: str
+
+
+class StoredTree(Protocol):
+    """The tree, which only ever grows. All raise DamagedDataError when it cannot be read."""
+
+    @property
+    def location(self) -> str:
+        """Where it is kept, for messages."""
+
+    def follow(self) -> int:
+        """Take in all events that are not in the tree yet; returns how many entries it has then.
+
+        Raises DamagedDataError when the last event in the tree is no longer the one that was taken in.
+        """
+
+    def followed(self) -> tuple[int, int]:
+        """The number of the last event in the tree, and how many entries it has."""
+
+    def nodes(self) -> AbstractContextManager[NodeReader]:
+        """A reader of nodes, for the time of the context."""
+
+    def leaves(self) -> Iterator[bytes]:
+        """The hashes of all entries, in order."""
+
+    def heads(self) -> Sequence[KeptHead]:
+        """The signed heads that were kept, the smallest first."""
+
+    def keep(self, head: KeptHead) -> None:
+        """Keep a signed head; the first one of a size stays."""

@@ -1,0 +1,103 @@
+"""Signing heads of the transparency log, and holding the log against its events and against heads from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from domain.content.log_entry import encode_entry, entry_of
+from domain.content.merkle import leaf_hash, root_at
+from domain.content.shipped_log import StoredRow
+from domain.content.signed_note import SigningKey, TreeHead, VerifierKey, parse_head, parse_note, verified_head
+from domain.errors import DamagedDataError
+from domain.ports.event_log import StoredRows
+from domain.ports.transparency import KeptHead, StoredTree
+
+
+def seal(tree: StoredTree, key: SigningKey) -> KeptHead:
+    """Take in what is new, sign a head over all of it unless there is one, keep it and return it."""
+    tree.follow()
+    number, size = tree.followed()
+    newest = next(reversed(tree.heads()), None)
+    if newest is not None and newest.size == size:
+        return newest
+    with tree.nodes() as node:
+        head = KeptHead(size, number, key.sign(TreeHead(key.name, size, root_at(size, node))))
+    tree.keep(head)
+    return head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExaminedLog:
+    """What an examination found: entries compared, heads that hold, and what does not hold, for people."""
+
+    entries: int
+    heads: int
+    troubles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessedHead:
+    """A head from elsewhere: how many entries it covers, and why today's log does not extend it, if it does not."""
+
+    size: int
+    trouble: str | None
+
+
+def examine_log(tree: StoredTree, rows: StoredRows, keys: Sequence[VerifierKey]) -> ExaminedLog:
+    """Hold the tree against the events, and each kept head against the tree. Raises DamagedDataError."""
+    entries, troubles = 0, []
+    for leaf, row in zip_longest(tree.leaves(), _rows(rows)):
+        if leaf is None:
+            break
+        if row is None:
+            troubles.append(f"entry {entries} and all after it: their events are gone")
+            break
+        if leaf_hash(encode_entry(entry_of(row))) != leaf:
+            troubles.append(f"entry {entries}: event {row.number} is not the one that was recorded")
+            break
+        entries += 1
+    held = 0
+    for kept in tree.heads():
+        trouble = trouble_with_head(tree, kept.note, keys)
+        if trouble is None:
+            held += 1
+        else:
+            troubles.append(f"head of {kept.size} entries: {trouble}")
+    return ExaminedLog(entries=entries, heads=held, troubles=tuple(troubles))
+
+
+def witness(tree: StoredTree, notes: Sequence[str], keys: Sequence[VerifierKey]) -> list[WitnessedHead]:
+    """What today's log says to each head, the smallest first. Raises DamagedDataError when the tree cannot be read."""
+    found = [
+        WitnessedHead(size=parse_head(parse_note(note).text).size, trouble=trouble_with_head(tree, note, keys))
+        for note in notes
+    ]
+    return sorted(found, key=lambda one: one.size)
+
+
+def trouble_with_head(tree: StoredTree, note: str, keys: Sequence[VerifierKey]) -> str | None:
+    """Why today's log does not extend the head in ``note``; None when it does."""
+    try:
+        parse_head(parse_note(note).text)
+        head = verified_head(note, keys)
+    except DamagedDataError as error:
+        return error.what
+    size = tree.followed()[1]
+    if head.size > size:
+        return f"the log has {size} entries now: {head.size - size} were removed from its end"
+    with tree.nodes() as node:
+        if root_at(head.size, node) != head.root:
+            return f"the log had another root over these {head.size} entries: one of them was rewritten"
+    return None
+
+
+def verifier_keys(origin: str, public_keys: Iterable[bytes]) -> tuple[VerifierKey, ...]:
+    """The keys of a log, in the order in which they were adopted."""
+    return tuple(VerifierKey(origin, one) for one in public_keys)
+
+
+def _rows(rows: StoredRows) -> Iterator[StoredRow]:
+    for portion in rows.rows_after(0):
+        yield from portion
