@@ -20,7 +20,7 @@ from adapters.locks import FileMachineLocks
 from adapters.secret_files import secret_from_file, smtp_password_given
 from adapters.stores.folder import FolderPackStore
 from adapters.stores.folder_log import FolderLogStore
-from domain.errors import BadInputError, DamagedDataError
+from domain.errors import AtestaError, BadInputError, DamagedDataError
 
 if TYPE_CHECKING:
     from adapters.audit.tree_file import TreeFile
@@ -231,6 +231,14 @@ class Atesta:
         key = self.signing_key()
         return seal(self.tree, key) if key is not None else None
 
+    def _head_for_mails(self) -> str:
+        """A head over all events so far, or nothing: what is wrong is told when the command seals at its end."""
+        try:
+            head = self.seal()
+        except AtestaError:
+            return ""
+        return head.note if head is not None else ""
+
     def examined_log(self) -> ExaminedLog:
         """What holds of the transparency log beside the events and the heads that were signed here."""
         from domain.workflows.sealing import examine_log
@@ -393,6 +401,7 @@ class Atesta:
             clock=self.clock,
             progress=progress,
             new_id=uuid4,
+            signed_head=self._head_for_mails,
             settings=VerificationSettings(
                 memory_bytes_max=parse_size(content.lab.memory),
                 processors_max=content.lab.processors,

@@ -63,7 +63,7 @@ class VerificationReport:
 
     Times carry the zone in which they are to be shown. ``machine_name``, ``console_text``, ``evidence`` and all that
     stands in ``disks`` are untrusted. ``redacted``: the picture was made unreadable on purpose, so the console's text
-    stays out of the mail as well. ``signed_head`` is the event log's head, a witness in every mailbox.
+    stays out of the mail as well. ``signed_head`` is the event log's signed head as text, a witness in every mailbox.
     """
 
     machine_name: str
@@ -156,6 +156,7 @@ def _page(report: VerificationReport, pictures: tuple[InlinePicture, ...]) -> Re
         backup=_backup_figures(report.backup),
         console_text="" if report.redacted else _last_lines(report.console_text),
         footer=_footer(report),
+        head=report.signed_head,
     )
 
 
@@ -194,7 +195,6 @@ def _footer(report: VerificationReport) -> tuple[Figure, ...]:
         ("repository", report.repository_name),
         ("verified", moment(report.verified_at)),
         ("lab", report.accelerator),
-        ("event log head", report.signed_head),
     ]
     return tuple(Figure(label=label, value=cleaned_line(value, _SENTENCE_LENGTH_MAX)) for label, value in rows if value)
 

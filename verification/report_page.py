@@ -68,11 +68,15 @@ class ReportPage:
     backup: tuple[Figure, ...]
     console_text: str
     footer: tuple[Figure, ...]
+    head: str = ""
 
 
 def page_html(page: ReportPage) -> str:
     """``page`` as an HTML document for mail clients."""
     return _environment().get_template("report.html.j2").render(page=page)
+
+
+HEAD_WORDS = "Signed head of the event log; `atesta audit witness` holds the log against this mail"
 
 
 def page_text(page: ReportPage) -> str:
@@ -89,8 +93,9 @@ def page_text(page: ReportPage) -> str:
         f"Picture\n  {page.picture_alt}" + (f"\n  {page.picture_note}" if page.picture_note else ""),
         "Console\n" + textwrap.indent(page.console_text, "    ") if page.console_text else "",
         _figures(page.footer),
+        f"{HEAD_WORDS}\n\n{page.head}" if page.head else "",
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return "\n\n".join(block for block in blocks if block).rstrip("\n") + "\n"
 
 
 def _figures(figures: tuple[Figure, ...]) -> str:

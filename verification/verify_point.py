@@ -112,6 +112,7 @@ class VerificationWorkflow:
         progress: Progress,
         new_id: Callable[[], UUID],
         settings: VerificationSettings,
+        signed_head: Callable[[], str] = str,
     ) -> None:
         self._reader = reader
         self._log = log
@@ -127,6 +128,7 @@ class VerificationWorkflow:
         self._progress = progress
         self._new_id = new_id
         self._settings = settings
+        self._signed_head = signed_head
 
     def verify(self, point: RestorePoint) -> VerificationOutcome:
         """Verify one restore point and queue its report.
@@ -407,6 +409,7 @@ class VerificationWorkflow:
                 cause=point.told_cause,
             ),
             redacted=self._settings.redact,
+            signed_head=self._signed_head(),
         )
         mails = report_mails(
             report, key=stream.stream_id.hex, sender=self._settings.sender, recipients=self._settings.recipients

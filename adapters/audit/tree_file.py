@@ -1,8 +1,8 @@
 """The transparency log's tree in a SQLite file: tiles of hashes, how far the events were followed, and signed heads.
 
-A tile holds up to 256 hashes of one of the levels 0, 8, 16 and so on, as C2SP tlog-tiles cuts a tree; levels between are
-computed. Following adds a portion of events in one transaction, so a killed follower goes on without a gap and without
-taking an event twice. Nothing is ever made anew: events that no longer give the hashes they gave are an alarm.
+A tile holds up to 256 hashes of one of the levels 0, 8, 16 and so on, as C2SP tlog-tiles cuts a tree; levels between
+are computed. Following adds a portion of events in one transaction, so a killed follower goes on without a gap and
+without taking an event twice. Nothing is ever made anew: events that no longer give the hashes they gave are an alarm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ TILE_HASHES = 1 << TILE_LEVELS
 _TILE_BYTES = TILE_HASHES * HASH_BYTES
 _LOCK_WAIT_S = 30.0
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS tiles (level INTEGER, number INTEGER, hashes BLOB, PRIMARY KEY (level, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tiles
+    (level INTEGER, number INTEGER, hashes BLOB, PRIMARY KEY (level, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS followed (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER, size INTEGER);
 CREATE TABLE IF NOT EXISTS heads (size INTEGER PRIMARY KEY, number INTEGER, note TEXT);
 INSERT OR IGNORE INTO followed VALUES (1, 0, 0);
@@ -34,7 +35,10 @@ _NEXT_STEP = "Move the file aside and hold the log against a head from an old ma
 
 
 class TreeFile:
-    """The tree at ``path``, made when it is not there, over ``rows``. Raises DamagedDataError, EnvironmentTroubleError."""
+    """The tree at ``path``, made when it is not there, over ``rows``.
+
+    Raises BusyError, DamagedDataError, EnvironmentTroubleError.
+    """
 
     def __init__(self, path: Path, rows: StoredRows) -> None:
         self._path = path

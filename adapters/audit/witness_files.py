@@ -7,6 +7,7 @@ import email.policy
 import mailbox
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from email.message import EmailMessage, Message
 from pathlib import Path
 
@@ -45,8 +46,9 @@ def _in_one(file: Path) -> Iterator[str]:
     if size > (_MAILBOX_BYTES_MAX if is_mailbox else _FILE_BYTES_MAX):
         raise BadInputError("A file with heads is absurdly large.", where=str(file), next_step="Give only the mails.")
     if is_mailbox:
-        for message in mailbox.mbox(file, create=False):
-            yield from _in_content(message.as_bytes())
+        with closing(mailbox.mbox(file, create=False)) as messages:
+            for message in messages:
+                yield from _in_content(message.as_bytes())
     else:
         yield from _in_content(file.read_bytes())
 

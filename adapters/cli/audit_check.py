@@ -1,4 +1,4 @@
-"""``atesta audit check``: was the history only ever appended to?"""
+"""``atesta audit check``: whether the history was only ever appended to."""
 
 from __future__ import annotations
 

@@ -33,6 +33,12 @@ PANICKED = Verdict(
 )
 
 
+HEAD = (
+    "atesta/00112233445566778899aabbccddeeff\n1842\n4J5Y0M1kYJ0mZr1bq0G8yq0mQ2n4mQ5fXK0m0c0x0aE=\n\n"
+    "\u2014 atesta/00112233445566778899aabbccddeeff AAAAAAAA\n"
+)
+
+
 def a_report(
     verdict: Verdict = BOOTED, *, name: str = "web01", guest_text: str = "web01 login: _", redacted: bool = False
 ) -> VerificationReport:
@@ -65,7 +71,7 @@ def a_report(
             cause="it starts from the last point, 0a1b2c3d",
         ),
         redacted=redacted,
-        signed_head="atesta-log/main 1842 9RkB6yq0",
+        signed_head=HEAD,
     )
 
 

@@ -40,7 +40,7 @@ def test_the_outcome_of_a_boot_beside_something_broken_does_not_sound_like_a_suc
     [
         "BOOTED", "web01", "38 s to sign-in", "22 Nov 2026 14:05 UTC", "12 s", "124 GiB", "asks for a sign-in",
         "web01 login: _", "no uplink", "file systems", "heartbeat", "GPT partition table", "ext4, 1.0 GiB, readable",
-        "not examined", "already stored", "512 MiB", "7f3a9c21", "main", "tcg", "atesta-log/main 1842",
+        "not examined", "already stored", "512 MiB", "7f3a9c21", "main", "tcg", "ccddeeff\n1842\n",
         "Console of the recovered machine: sign-in",
     ],
 )  # fmt: skip
