@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from adapters.audit.tree_file import MEND_STEP, TREE_FILE_NAME, TreeFile
 from adapters.durable_files import make_folder_durably, write_durably
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.projection_file import REBUILD_STEP
@@ -18,7 +19,9 @@ from adapters.eventstore.wal_examination import damaged_frame
 from adapters.kept_file_checks import check_outbox, check_pictures, check_shipped_history
 from adapters.stores.folder import FolderPackStore
 from adapters.stores.folder_log import FolderLogStore
+from domain.content.signed_note import origin_of
 from domain.errors import AtestaError, BadInputError, BusyError, DamagedDataError
+from domain.workflows.sealing import adopted_keys, examine_log
 from domain.workflows.vault import DOCUMENT, describe
 
 COPY_NAME = "repository-copy.json"
@@ -44,6 +47,8 @@ def checked_files(store: FolderPackStore, events: Path, catalog: Path, index: Pa
     yield _checked("shipped history", f"{store.location}/log", lambda: check_shipped_history(history, events))
     for name, path in ((ProjectionName.CATALOG, catalog), (ProjectionName.CHUNK_INDEX, index)):
         yield _checked(name.value, str(path), partial(_check_projection, name, path, events))
+    tree = state / TREE_FILE_NAME
+    yield _checked("transparency log", str(tree), lambda: _check_transparency_log(store, events, tree))
     yield _checked("pictures", str(state / "pictures"), lambda: check_pictures(state / "pictures"))
     yield _checked("outbox", str(state / "outbox"), lambda: check_outbox(state / "outbox"))
 
@@ -128,6 +133,22 @@ def _check_projection(name: ProjectionName, path: Path, events: Path) -> None:
             raise DamagedDataError(
                 f"The {name.value} is not what the events give.", where=str(path), next_step=REBUILD_STEP
             )
+
+
+def _check_transparency_log(store: FolderPackStore, events: Path, tree: Path) -> None:
+    """The tree against the events, and the heads against the tree. Raises DamagedDataError."""
+    if not tree.exists():
+        return
+    _check_structure(tree, MEND_STEP)
+    with SQLiteEventLog(events) as log:
+        keys = adopted_keys(log, origin_of(describe(store).repository_id))
+        found = examine_log(TreeFile(tree, log), log, keys)
+    if found.troubles:
+        raise DamagedDataError(
+            f"The transparency log and the events contradict each other: {found.troubles[0]}.",
+            where=str(tree),
+            next_step=MEND_STEP,
+        )
 
 
 def _check_structure(path: Path, next_step: str) -> None:

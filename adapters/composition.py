@@ -191,9 +191,9 @@ class Atesta:
     @cached_property
     def tree(self) -> TreeFile:
         """The transparency log's tree over the events."""
-        from adapters.audit.tree_file import TreeFile
+        from adapters.audit.tree_file import TREE_FILE_NAME, TreeFile
 
-        return TreeFile(self._state("transparency-log.sqlite"), self.log)
+        return TreeFile(self._state(TREE_FILE_NAME), self.log)
 
     @property
     def log_origin(self) -> str:
@@ -210,12 +210,9 @@ class Atesta:
 
     def verifier_keys(self) -> tuple[VerifierKey, ...]:
         """The public keys that the history names, the newest last."""
-        from domain.events.repository import SigningKeyAdopted
-        from domain.workflows.sealing import verifier_keys
+        from domain.workflows.sealing import adopted_keys
 
-        found = self.log.events_after(0, topics=[SigningKeyAdopted.TOPIC])
-        adopted = [one.event for one in found if isinstance(one.event, SigningKeyAdopted)]
-        return verifier_keys(self.log_origin, [event.public_key for event in adopted])
+        return adopted_keys(self.log, self.log_origin)
 
     def signing_key(self) -> SigningKey | None:
         """The private key when it is on this machine and the history names it. Raises as ``load_signing_key``."""
@@ -569,7 +566,7 @@ class Atesta:
         """What replays the history beside the live projections."""
         from adapters.replaying import Replaying
 
-        return Replaying(self.log, self._catalog_path, self._index_path, progress)
+        return Replaying(self.log, self._catalog_path, self._index_path, progress, self.tree.leaves)
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names.

@@ -2,7 +2,8 @@
 
 A tile holds up to 256 hashes of one of the levels 0, 8, 16 and so on, as C2SP tlog-tiles cuts a tree; levels between
 are computed. Following adds a portion of events in one transaction, so a killed follower goes on without a gap and
-without taking an event twice. Nothing is ever made anew: events that no longer give the hashes they gave are an alarm.
+without taking an event twice. Nothing is made anew by itself: events that no longer give the hashes they gave are an
+alarm.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ CREATE TABLE IF NOT EXISTS followed (one INTEGER PRIMARY KEY CHECK (one = 1), nu
 CREATE TABLE IF NOT EXISTS heads (size INTEGER PRIMARY KEY, number INTEGER, note TEXT);
 INSERT OR IGNORE INTO followed VALUES (1, 0, 0);
 """
-_NEXT_STEP = "Move the file aside and hold the log against a head from an old mail: `atesta audit witness`."
+TREE_FILE_NAME = "transparency-log.sqlite"
+MEND_STEP = (
+    "Move the file aside, let `atesta audit head --sign` make it anew, and hold it against heads from old mails with "
+    "`atesta audit witness`: if they fit, only the file was damaged."
+)
 
 
 class TreeFile:
@@ -54,7 +59,7 @@ class TreeFile:
 
         Raises DamagedDataError when the last event in the tree is no longer the one that was taken in.
         """
-        with self._opened() as connection:
+        with self._opened(writing=True) as connection:
             self._refuse_another_history(connection)
             while True:
                 portion = next(self._rows.rows_after(_followed(connection)[0]), None)
@@ -109,7 +114,7 @@ class TreeFile:
 
     def keep(self, head: KeptHead) -> None:
         """Keep a signed head; the first one of a size stays."""
-        with self._opened() as connection, _writing(connection):
+        with self._opened(writing=True) as connection, _writing(connection):
             connection.execute("INSERT OR IGNORE INTO heads VALUES (?, ?, ?)", (head.size, head.number, head.note))
 
     def _refuse_another_history(self, connection: sqlite3.Connection) -> None:
@@ -125,15 +130,9 @@ class TreeFile:
             )
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
+    def _opened(self, *, writing: bool = False) -> Iterator[sqlite3.Connection]:
         try:
-            if not self._path.exists():
-                make_folder_durably(self._path.parent, mode=0o700)
-            with closing(sqlite3.connect(self._path, timeout=_LOCK_WAIT_S, isolation_level=None)) as connection:
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(_SCHEMA)
-                self._path.chmod(0o600)
-                sync_folder(self._path.parent)
+            with closing(self._connected(writing)) as connection:
                 yield connection
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
@@ -141,10 +140,27 @@ class TreeFile:
             raise EnvironmentTroubleError(
                 f"The transparency log cannot be read or written: {error}.", where=self.location
             ) from error
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise DamagedDataError(
-                f"The transparency log cannot be read: {error}.", where=self.location, next_step=_NEXT_STEP
+                f"The transparency log cannot be read: {error}.", where=self.location, next_step=MEND_STEP
             ) from error
+
+    def _connected(self, writing: bool) -> sqlite3.Connection:
+        """The file, or for reading an empty tree where there is none: looking changes nothing."""
+        if not writing and not self._path.exists():
+            connection = sqlite3.connect(":memory:", isolation_level=None)
+            connection.executescript(_SCHEMA)
+            return connection
+        if writing and not self._path.exists():
+            make_folder_durably(self._path.parent, mode=0o700)
+        address = f"{self._path.absolute().as_uri()}?mode={'rwc' if writing else 'rw'}"
+        connection = sqlite3.connect(address, uri=True, timeout=_LOCK_WAIT_S, isolation_level=None)
+        connection.execute("PRAGMA synchronous = FULL")
+        if writing:
+            connection.executescript(_SCHEMA)
+            self._path.chmod(0o600)
+            sync_folder(self._path.parent)
+        return connection
 
 
 def _leaf(row: StoredRow) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -11,7 +11,8 @@ from domain.content.merkle import leaf_hash, root_at
 from domain.content.shipped_log import StoredRow
 from domain.content.signed_note import SigningKey, TreeHead, VerifierKey, parse_head, parse_note, verified_head
 from domain.errors import DamagedDataError
-from domain.ports.event_log import StoredRows
+from domain.events.repository import SigningKeyAdopted
+from domain.ports.event_log import EventLog, StoredRows
 from domain.ports.transparency import KeptHead, StoredTree
 
 
@@ -47,7 +48,7 @@ class WitnessedHead:
 
 def examine_log(tree: StoredTree, rows: StoredRows, keys: Sequence[VerifierKey]) -> ExaminedLog:
     """Hold the tree against the events, and each kept head against the tree. Raises DamagedDataError."""
-    entries, troubles = 0, []
+    entries, last, troubles = 0, 0, []
     for leaf, row in zip_longest(tree.leaves(), _rows(rows)):
         if leaf is None:
             break
@@ -57,7 +58,9 @@ def examine_log(tree: StoredTree, rows: StoredRows, keys: Sequence[VerifierKey])
         if leaf_hash(encode_entry(entry_of(row))) != leaf:
             troubles.append(f"entry {entries}: event {row.number} is not the one that was recorded")
             break
-        entries += 1
+        entries, last = entries + 1, row.number
+    if not troubles and tree.followed() != (last, entries):
+        troubles.append(f"entry {entries}: what was followed is not what is there")
     held = 0
     for kept in tree.heads():
         trouble = trouble_with_head(tree, kept.note, keys)
@@ -93,9 +96,10 @@ def trouble_with_head(tree: StoredTree, note: str, keys: Sequence[VerifierKey]) 
     return None
 
 
-def verifier_keys(origin: str, public_keys: Iterable[bytes]) -> tuple[VerifierKey, ...]:
-    """The keys of a log, in the order in which they were adopted."""
-    return tuple(VerifierKey(origin, one) for one in public_keys)
+def adopted_keys(log: EventLog, origin: str) -> tuple[VerifierKey, ...]:
+    """The public keys that the history of the log ``origin`` names, the newest last."""
+    found = (one.event for one in log.events_after(0, topics=[SigningKeyAdopted.TOPIC]))
+    return tuple(VerifierKey(origin, event.public_key) for event in found if isinstance(event, SigningKeyAdopted))
 
 
 def _rows(rows: StoredRows) -> Iterator[StoredRow]:

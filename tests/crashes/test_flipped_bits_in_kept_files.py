@@ -48,6 +48,7 @@ KINDS = {
     r"state/outbox/[0-9a-z._-]+\.state": "here",
     r"state/outbox/sent/[0-9a-z._-]+\.state": "here",
     r"state/run\.json": "here",
+    r"state/transparency-log\.sqlite": "here",
     r"state/(locks/[0-9a-f]{32}|(catalog|chunk-index)\.sqlite|outbox/|lab/lab)\.lock": "empty",
 }
 pytestmark = pytest.mark.process
@@ -138,6 +139,20 @@ def test_a_bit_in_the_shipped_history_is_named_and_what_it_held_is_shipped_anew(
     assert troubles(line) == []
     recovered = line.run("recover", "--from", str(line.repository), "--state-folder", str(line.folder / "new"))
     assert recovered.exit_code == 0, recovered.output
+
+
+def test_a_bit_in_the_transparency_log_is_named_or_changes_nothing(line: CommandLine) -> None:
+    (path,) = files_of(line, "state/transparency-log.sqlite")
+    said = line.run("audit", "check", "--json").stdout
+    named = 0
+    for offset in range(0, path.stat().st_size, 397):
+        with flipped(path, offset):
+            found = troubles(line)
+            assert found == [] or all(path.name in told for told in found), offset
+            named += bool(found)
+            if not found:
+                assert line.run("audit", "check", "--json").stdout == said
+    assert named > 5
 
 
 def test_a_bit_in_a_picture_is_named(line: CommandLine) -> None:
