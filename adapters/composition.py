@@ -269,6 +269,10 @@ class Atesta:
             sign=key.sign_text,
         )
 
+    def sealed_up_to(self) -> int:
+        """The number of the last event that a signed head covers; 0 without one."""
+        return max((head.number for head in self.tree.heads()), default=0)
+
     def adopt_signing_key(self) -> VerifierKey:
         """Make a signing key, record it and use it from now on; the one before is kept beside it.
 

@@ -34,8 +34,9 @@ def run(
         catalog.catch_up()
         chosen = {machine.machine_id for machine in select_machines(catalog.machines(), [name] if name else [])}
         points = [point for point in catalog.points(with_expired=with_expired) if point.machine_id in chosen]
+        sealed_up_to = atesta.sealed_up_to()
         if json:
-            print_json([_described(point) for point in points])
+            print_json([{**_described(point), "sealed": point.sequence <= sealed_up_to} for point in points])
             return
         print_table(
             session.out,
@@ -61,6 +62,10 @@ def run(
                     f"{point.short_id}: {point.word} is taken as {point.overridden}: {point.overridden_reason}"
                 )
                 session.out.print(Text(cleaned(told_override), style="dim"))
+        unsealed = [point.short_id for point in points if point.sequence > sealed_up_to]
+        if unsealed:
+            told_unsealed = f"No signed head covers {', '.join(unsealed[:_CAUSES_SHOWN_MAX])} yet."
+            session.out.print(Text(told_unsealed, style="dim"), soft_wrap=True)
         if not points:
             session.err.print("No restore points yet. `atesta backup` makes the first.")
 

@@ -170,8 +170,8 @@ def _shown_commands(text: str) -> Iterator[str]:
 
 def _trouble_with(line: str) -> str:
     """What the command line would refuse, judged by its own list of commands and options."""
-    group: Any = typer.main.get_command(app)
-    here, options = group, _options_of(group)
+    here: Any = typer.main.get_command(app)
+    options = _options_of(here)
     takes_value = False
     for word in shlex.split(line)[1:]:
         if takes_value:
@@ -181,10 +181,10 @@ def _trouble_with(line: str) -> str:
             if name not in options:
                 return f"no option {name}"
             takes_value = options[name] and "=" not in word
-        elif here is group:
-            if word not in group.commands:
+        elif hasattr(here, "commands"):
+            if word not in here.commands:
                 return f"no command {word}"
-            here = group.commands[word]
+            here = here.commands[word]
             options = _options_of(here)
     return ""
 
