@@ -36,7 +36,7 @@ def run(
         points = [point for point in catalog.points(with_expired=with_expired) if point.machine_id in chosen]
         sealed_up_to = atesta.sealed_up_to()
         if json:
-            print_json([{**_described(point), "sealed": point.sequence <= sealed_up_to} for point in points])
+            print_json([_described(point) for point in points])
             return
         print_table(
             session.out,
