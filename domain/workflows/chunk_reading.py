@@ -109,7 +109,7 @@ class ChunkReader:
         return decode_leaf(self.read_node(leaf_id), segment_bytes)
 
     def read_leaf_columns(self, leaf_id: bytes, segment_bytes: int) -> Leaf:
-        """A leaf, of a segment that may be all zero, whose pieces are not wanted one by one. Raises DamagedDataError."""
+        """A leaf, of which few pieces are wanted; ``ZERO_ID`` is a segment without data. Raises DamagedDataError."""
         return Leaf.zero(segment_bytes) if leaf_id == ZERO_ID else Leaf.decoded(self.read_node(leaf_id), segment_bytes)
 
     def read_node(self, node_id: bytes) -> bytes:
