@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import sys
@@ -21,6 +22,8 @@ _EPILOG = (
     "8 a verification did not end with BOOTED; 9 some of several machines or jobs failed; 130 interrupted. "
     "`atesta health` uses 0 to 3 as monitoring programs do."
 )
+
+_GARBAGE_OBJECTS = 10_000
 
 app = typer.Typer(
     name="atesta",
@@ -59,7 +62,17 @@ def common(
 def main() -> None:
     """Run the command line."""
     _occupy_standard_streams()
+    _spare_processors()
     app()
+
+
+def _spare_processors() -> None:
+    """Switch off what costs a short command more than it brings; before numpy is imported."""
+    # It would start a thread a processor for linear algebra, which spins while it waits and is never given any.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Imports make many objects that stay: searched for cycles at every 700th, they take as long as a small backup.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS)
 
 
 def _occupy_standard_streams() -> None:

@@ -25,7 +25,8 @@ _LEAF_TAG, _INNER_TAG, _ROOT_TAG = 0x4C, 0x49, 0x52
 _LEAF_HEAD = struct.Struct("<BBHI")
 _INNER_HEAD = struct.Struct("<BBBBI")
 _ROOT = struct.Struct("<BBBBIQ32s")
-_ZERO_FLAG = 1 << 31
+ZERO_FLAG = 1 << 31
+"""Marks the length of a zero piece in a leaf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,15 @@ class MapRoot:
 def encode_leaf(pieces: Sequence[MappedPiece]) -> bytes:
     """A segment's pieces as a leaf node."""
     lengths = np.array(
-        [piece.length | (_ZERO_FLAG if piece.chunk_id == ZERO_ID else 0) for piece in pieces], dtype="<u4"
+        [piece.length | (ZERO_FLAG if piece.chunk_id == ZERO_ID else 0) for piece in pieces], dtype="<u4"
     )
     ids = b"".join(piece.chunk_id for piece in pieces if piece.chunk_id != ZERO_ID)
-    return _LEAF_HEAD.pack(_LEAF_TAG, 1, 0, len(pieces)) + lengths.tobytes() + ids
+    return encode_leaf_columns(lengths, ids)
+
+
+def encode_leaf_columns(words: npt.NDArray[np.uint32], ids: bytes) -> bytes:
+    """A leaf node of columns as ``leaf_columns`` gives them."""
+    return _LEAF_HEAD.pack(_LEAF_TAG, 1, 0, len(words)) + words.tobytes() + ids
 
 
 def decode_any_leaf(data: bytes) -> list[MappedPiece]:
@@ -63,11 +69,28 @@ def decode_any_leaf(data: bytes) -> list[MappedPiece]:
     if len(data) < _LEAF_HEAD.size + 4 * count:
         raise _damaged("a leaf is cut short")
     words = np.frombuffer(data, "<u4", count, _LEAF_HEAD.size)
-    return decode_leaf(data, int((words & np.uint32(_ZERO_FLAG - 1)).sum(dtype=np.int64)))
+    return decode_leaf(data, int((words & np.uint32(ZERO_FLAG - 1)).sum(dtype=np.int64)))
 
 
 def decode_leaf(data: bytes, segment_bytes: int) -> list[MappedPiece]:
     """The pieces of a leaf that covers ``segment_bytes``. Raises DamagedDataError."""
+    words, ids = leaf_columns(data, segment_bytes)
+    pieces = []
+    position = 0
+    for word in words.tolist():
+        if word >= ZERO_FLAG:
+            pieces.append(MappedPiece(word - ZERO_FLAG, ZERO_ID))
+            continue
+        pieces.append(MappedPiece(word, ids[position : position + CHUNK_ID_BYTES]))
+        position += CHUNK_ID_BYTES
+    return pieces
+
+
+def leaf_columns(data: bytes, segment_bytes: int) -> tuple[npt.NDArray[np.uint32], bytes]:
+    """A leaf that covers ``segment_bytes``: the words of its pieces, and the ids of those that are chunks, end to end.
+
+    A word is a piece's length, with ``ZERO_FLAG`` for a zero piece. Raises DamagedDataError.
+    """
     if len(data) < _LEAF_HEAD.size:
         raise _damaged("a leaf is too short")
     tag, version, _reserved, count = _LEAF_HEAD.unpack_from(data)
@@ -77,21 +100,14 @@ def decode_leaf(data: bytes, segment_bytes: int) -> list[MappedPiece]:
     if len(data) < ids_at:
         raise _damaged("a leaf is cut short")
     words = np.frombuffer(data, "<u4", count, _LEAF_HEAD.size)
-    lengths: list[int] = (words & np.uint32(_ZERO_FLAG - 1)).tolist()
-    zeros: list[bool] = (words >= np.uint32(_ZERO_FLAG)).tolist()
-    if len(data) != ids_at + CHUNK_ID_BYTES * (count - sum(zeros)) or sum(lengths) != segment_bytes or 0 in lengths:
+    lengths = words & np.uint32(ZERO_FLAG - 1)
+    of_chunks = lengths[words < np.uint32(ZERO_FLAG)]
+    is_covered = int(lengths.sum(dtype=np.int64)) == segment_bytes and bool(lengths.all())
+    if len(data) != ids_at + CHUNK_ID_BYTES * len(of_chunks) or not is_covered:
         raise _damaged("a leaf does not cover its segment")
-    pieces = []
-    position = ids_at
-    for length, zero in zip(lengths, zeros, strict=True):
-        if zero:
-            pieces.append(MappedPiece(length, ZERO_ID))
-            continue
-        if length > CHUNK_BYTES_LIMIT:
-            raise _damaged("a leaf names an absurd chunk")
-        pieces.append(MappedPiece(length, data[position : position + CHUNK_ID_BYTES]))
-        position += CHUNK_ID_BYTES
-    return pieces
+    if len(of_chunks) and int(of_chunks.max()) > CHUNK_BYTES_LIMIT:
+        raise _damaged("a leaf names an absurd chunk")
+    return words, data[ids_at:]
 
 
 def leaf_chunks(data: bytes, segment_bytes: int) -> tuple[bytes, npt.NDArray[np.int64]]:
@@ -103,8 +119,8 @@ def leaf_chunks(data: bytes, segment_bytes: int) -> tuple[bytes, npt.NDArray[np.
     if tag != _LEAF_TAG or version != 1 or len(data) < ids_at:
         raise _damaged("a node is no leaf")
     words = np.frombuffer(data, "<u4", count, _LEAF_HEAD.size)
-    lengths = (words & np.uint32(_ZERO_FLAG - 1)).astype(np.int64)
-    of_chunks = lengths[words < np.uint32(_ZERO_FLAG)]
+    lengths = (words & np.uint32(ZERO_FLAG - 1)).astype(np.int64)
+    of_chunks = lengths[words < np.uint32(ZERO_FLAG)]
     if int(lengths.sum()) != segment_bytes or len(data) != ids_at + CHUNK_ID_BYTES * len(of_chunks):
         raise _damaged("a leaf does not cover its segment")
     return data[ids_at:], of_chunks

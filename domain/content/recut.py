@@ -7,12 +7,11 @@ met the old ones again at a common boundary that has that many unchanged blocks 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from domain.content.chunking import GRID_BYTES, ZERO_RUN_BLOCKS_MIN, Chunker, Piece
-from domain.content.disk_map import ZERO_ID, MappedPiece
+from domain.content.leaf import Kept, Leaf
 from domain.model.extents import Extent
 
 _REACH_BYTES = ZERO_RUN_BLOCKS_MIN * GRID_BYTES
@@ -21,37 +20,32 @@ LoadWindow = Callable[[Extent], Iterable[Extent]]
 """Fills a range of the segment's buffer and says which parts of it hold data, as ``Chunker.cut_window`` wants them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recut:
-    """A piece of the changed segment: an old one that stays (``chunk_id`` is known), or a new one (None)."""
-
-    piece: Piece
-    chunk_id: bytes | None
-
-
 def recut(
-    chunker: Chunker, segment: memoryview, old: Sequence[MappedPiece], changes: Sequence[Extent], load: LoadWindow
-) -> list[Recut]:
-    """The pieces of a segment whose content was ``old`` and that was changed in ``changes`` only.
+    chunker: Chunker, segment: memoryview, old: Leaf, changes: Sequence[Extent], load: LoadWindow
+) -> list[Kept | Piece]:
+    """The pieces of a segment whose content was ``old`` and that was changed in ``changes`` only, as runs and new ones.
 
     ``changes`` ascend, do not touch, are on the grid except at the end of the disk, and lie inside the segment. Only
     what ``load`` was asked for is read. Raises ValueError when ``old`` does not cover the segment.
     """
-    pieces = _placed(old, len(segment))
-    starts = [one.piece.offset for one in pieces]
-    result: list[Recut] = []
+    *starts, end = old.bounds
+    if end != len(segment):
+        raise ValueError(f"the old pieces cover {end} of {len(segment)} bytes")
+    result: list[Kept | Piece] = []
     position = 0
     waiting = list(changes)
     while waiting:
-        first = waiting[0].offset
-        while pieces[position].piece.offset + pieces[position].piece.length + _REACH_BYTES <= first:
-            result.append(pieces[position])
-            position += 1
-        fresh, meeting, done = _until_they_meet(chunker, segment, starts, starts[position], waiting, load)
-        result += [Recut(piece, ZERO_ID if piece.is_zero else None) for piece in fresh]
+        # The first piece that ends too near to the change, or behind it.
+        affected = bisect_right(old.bounds, waiting[0].offset - _REACH_BYTES, lo=position + 1) - 1
+        if affected > position:
+            result.append(Kept(position, affected))
+        fresh, meeting, done = _until_they_meet(chunker, segment, starts, starts[affected], waiting, load)
+        result += fresh
         position = bisect_left(starts, meeting)
         waiting = waiting[done:]
-    return result + pieces[position:]
+    if position < len(starts):
+        result.append(Kept(position, len(starts)))
+    return result
 
 
 def _until_they_meet(
@@ -89,14 +83,3 @@ def _after(starts: Sequence[int], offset: int, otherwise: int) -> int:
 def _is_among(offset: int, starts: Sequence[int]) -> bool:
     found = bisect_left(starts, offset)
     return found < len(starts) and starts[found] == offset
-
-
-def _placed(old: Sequence[MappedPiece], segment_bytes: int) -> list[Recut]:
-    placed = []
-    offset = 0
-    for piece in old:
-        placed.append(Recut(Piece(offset, piece.length, piece.chunk_id == ZERO_ID), piece.chunk_id))
-        offset += piece.length
-    if offset != segment_bytes:
-        raise ValueError(f"the old pieces cover {offset} of {segment_bytes} bytes")
-    return placed

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from domain.content.chunking import GRID_BYTES
-from domain.content.disk_map import ZERO_ID, MappedPiece
+from domain.content.disk_map import ZERO_ID
+from domain.content.leaf import Leaf
 from domain.content.map_merge import leaf_ids_at
 from domain.model.extents import Extent, aligned, merged, subtracted
 from domain.workflows.chunk_reading import ChunkReader
@@ -69,8 +70,7 @@ def _pieces(
         number = offset // segment_bytes
         ((_, leaf_id),) = leaf_ids_at(root, [number], reader.read_node)
         length = min(segment_bytes, root.disk_bytes - number * segment_bytes)
-        pieces = [MappedPiece(length, ZERO_ID)] if leaf_id == ZERO_ID else reader.read_leaf(leaf_id, length)
-        place, chunk_id = _piece_at(pieces, number * segment_bytes, offset)
+        place, chunk_id = _piece_at(reader.read_leaf_columns(leaf_id, length), number * segment_bytes, offset)
         if place.offset not in seen and not any(
             limit.offset < place.end and place.offset < limit.end for limit in off_limits
         ):
@@ -85,14 +85,12 @@ def _somewhere_in(extents: Sequence[Extent], rng: random.Random) -> int:
     return extents[index].end - (ends[index] - at)
 
 
-def _piece_at(pieces: Sequence[MappedPiece], base: int, offset: int) -> tuple[Extent, bytes]:
-    start = base
-    for piece in pieces:
-        if offset < start + piece.length:
-            break
-        start += piece.length
-    if piece.chunk_id == ZERO_ID:
+def _piece_at(leaf: Leaf, base: int, offset: int) -> tuple[Extent, bytes]:
+    number = bisect_right(leaf.bounds, offset - base) - 1
+    start, end = base + leaf.bounds[number], base + leaf.bounds[number + 1]
+    chunk_id = leaf.chunk_id(number)
+    if chunk_id == ZERO_ID:
         # A long zero piece is not read as a whole.
         first = max(start, offset - offset % GRID_BYTES)
-        return Extent(first, min(_ZERO_SAMPLE_BYTES, start + piece.length - first)), ZERO_ID
-    return Extent(start, piece.length), piece.chunk_id
+        return Extent(first, min(_ZERO_SAMPLE_BYTES, end - first)), ZERO_ID
+    return Extent(start, end - start), chunk_id

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from domain.content.disk_map import ZERO_ID, MappedPiece, MapRoot, decode_leaf, decode_root, walk_leaves
+from domain.content.leaf import Leaf
 from domain.content.packs import (
     HEADER_BYTES,
     TRAILER_BYTES,
@@ -106,6 +107,10 @@ class ChunkReader:
     def read_leaf(self, leaf_id: bytes, segment_bytes: int) -> list[MappedPiece]:
         """The pieces of a leaf. Raises DamagedDataError."""
         return decode_leaf(self.read_node(leaf_id), segment_bytes)
+
+    def read_leaf_columns(self, leaf_id: bytes, segment_bytes: int) -> Leaf:
+        """A leaf, of which few pieces are wanted; ``ZERO_ID`` is a segment without data. Raises DamagedDataError."""
+        return Leaf.zero(segment_bytes) if leaf_id == ZERO_ID else Leaf.decoded(self.read_node(leaf_id), segment_bytes)
 
     def read_node(self, node_id: bytes) -> bytes:
         """A map node's or configuration file part's verified bytes. Raises DamagedDataError."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import tee
 from typing import Self, TypeVar
 
-from domain.content.disk_map import ZERO_ID, MappedPiece, MapRoot, build_map, segment_count
+from domain.content.disk_map import ZERO_ID, MapRoot, build_map, segment_count
 from domain.content.map_merge import leaf_ids_at, merge_map
 from domain.model.extents import Extent
 from domain.ports.chunk_index import ChunkIndex
@@ -117,8 +117,7 @@ class Ingest:
 
         def take(worker: SegmentWorker, work: tuple[SegmentUpdate, bytes]) -> tuple[int, bytes]:
             update, leaf_id = work
-            length = update.task.place.length
-            old = [MappedPiece(length, ZERO_ID)] if leaf_id == ZERO_ID else reader.read_leaf(leaf_id, length)
+            old = reader.read_leaf_columns(leaf_id, update.task.place.length)
             return update.task.number, self._updater(worker).update_segment(disk, update, old)
 
         leaves = dict(self._worked(take, _with_leaves(updates, parent, reader)))

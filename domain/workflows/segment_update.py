@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from domain.content.aligned_buffer import aligned_buffer
 from domain.content.chunking import Piece
-from domain.content.disk_map import ZERO_ID, MappedPiece, encode_leaf
-from domain.content.recut import Recut, recut
-from domain.model.extents import Extent, clipped, total_bytes
+from domain.content.disk_map import ZERO_ID, MappedPiece
+from domain.content.leaf import Kept, Leaf
+from domain.content.recut import recut
+from domain.model.extents import Extent, clipped, subtracted, total_bytes
 from domain.ports.disks import FrozenDisk
 from domain.workflows.pack_writing import NewChunk, PackWriter
 from domain.workflows.segment_tasks import SegmentTask, segment_tasks
@@ -46,54 +48,51 @@ class SegmentUpdater:
     def __init__(self, run: SharedRun, writer: PackWriter) -> None:
         self._run = run
         self._writer = writer
-        self._buffer = bytearray(run.vault.chunking.segment_bytes)
+        self._buffer = aligned_buffer(run.vault.chunking.segment_bytes)
 
-    def update_segment(self, disk: FrozenDisk, update: SegmentUpdate, old: Sequence[MappedPiece]) -> bytes:
+    def update_segment(self, disk: FrozenDisk, update: SegmentUpdate, old: Leaf) -> bytes:
         """Store what is new in a segment that was ``old``, and return the id of its leaf."""
         task = update.task
-        segment = memoryview(self._buffer)[: task.place.length]
+        segment = self._buffer[: task.place.length]
         part = IngestFigures()
 
         def load(window: Extent) -> Iterable[Extent]:
             if self._run.stop.is_set():
                 raise InterruptedError("the run was stopped")
-            segment[window.offset : window.end] = bytes(window.length)
             ranges = list(clipped(task.ranges, window))
+            for gap in subtracted([window], ranges):
+                segment[gap.offset : gap.end] = bytes(gap.length)
             for extent in ranges:
                 disk.read_into(task.place.offset + extent.offset, segment[extent.offset : extent.end])
             part.read_bytes += total_bytes(ranges)
             return ranges
 
         found = recut(self._run.chunker, segment, old, update.changes, load)
-        mapped = self._stored(segment, found, part)
+        stored = self._stored(segment, [one for one in found if isinstance(one, Piece)], part)
+        part.chunks_duplicate += sum(old.chunk_count(one) for one in found if isinstance(one, Kept))
         self._run.count(part)
         self._run.progress.advance(total_bytes(update.changes))
-        if all(piece.chunk_id == ZERO_ID for piece in mapped):
-            return ZERO_ID
-        return self._run.store_node(encode_leaf(mapped))
+        leaf = old.spliced([one if isinstance(one, Kept) else next(stored) for one in found])
+        return self._run.store_node(leaf.encoded()) if leaf.ids else ZERO_ID
 
-    def _stored(self, segment: memoryview, found: Sequence[Recut], part: IngestFigures) -> list[MappedPiece]:
-        """Hash the new pieces and write those that are stored nowhere yet."""
-        ids = [self._id_of(segment, one) for one in found]
-        fresh = [chunk_id for one, chunk_id in zip(found, ids, strict=True) if one.chunk_id is None]
-        unwritten = self._run.unstored(set(fresh))
+    def _stored(self, segment: memoryview, pieces: Sequence[Piece], part: IngestFigures) -> Iterator[MappedPiece]:
+        """Hash new pieces and write those that are stored nowhere yet; how each stands in the map."""
+        chunk_id = self._run.vault.keys.chunk_id
+        ids = [ZERO_ID if piece.is_zero else chunk_id(_bytes_of(segment, piece)) for piece in pieces]
+        unwritten = self._run.unstored(set(ids) - {ZERO_ID})
         new = []
-        for one, chunk_id in zip(found, ids, strict=True):
-            piece = one.piece
-            if chunk_id in unwritten:
-                unwritten.discard(chunk_id)
-                new.append(NewChunk(chunk_id, _bytes_of(segment, piece), piece.offset))
+        for piece, piece_id in zip(pieces, ids, strict=True):
+            if piece_id in unwritten:
+                unwritten.discard(piece_id)
+                new.append(NewChunk(piece_id, _bytes_of(segment, piece), piece.offset))
                 part.chunks_new += 1
                 part.new_bytes += piece.length
             elif not piece.is_zero:
                 part.chunks_duplicate += 1
-                part.duplicate_bytes += piece.length if one.chunk_id is None else 0
+                part.duplicate_bytes += piece.length
         part.zero_bytes = max(0, part.read_bytes - part.new_bytes - part.duplicate_bytes)
         self._writer.write(new, segment)
-        return [MappedPiece(one.piece.length, chunk_id) for one, chunk_id in zip(found, ids, strict=True)]
-
-    def _id_of(self, segment: memoryview, one: Recut) -> bytes:
-        return one.chunk_id or self._run.vault.keys.chunk_id(_bytes_of(segment, one.piece))
+        return (MappedPiece(piece.length, piece_id) for piece, piece_id in zip(pieces, ids, strict=True))
 
 
 def _bytes_of(segment: memoryview, piece: Piece) -> memoryview:

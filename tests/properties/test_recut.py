@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.content.chunking import GRID_BYTES, Chunker, ChunkingParameters
-from domain.content.disk_map import ZERO_ID, MappedPiece
-from domain.content.recut import Recut, recut
+from domain.content.chunking import GRID_BYTES, Chunker, ChunkingParameters, Piece
+from domain.content.disk_map import ZERO_ID, MappedPiece, decode_any_leaf, encode_leaf
+from domain.content.leaf import Kept, Leaf
+from domain.content.recut import recut
 from domain.model.extents import Extent, aligned, clipped, total_bytes
 
 SMALL = ChunkingParameters(
@@ -52,8 +53,9 @@ def cut_again(before: list[MappedPiece], content: bytearray, changes: list[Exten
         buffer[window.offset : window.end] = content[window.offset : window.end]
         return [window]
 
-    found = recut(CHUNKER, memoryview(buffer), before, changes, load)
-    return [_mapped(one, buffer) for one in found], total_bytes(asked)
+    old = _leaf(before)
+    found = recut(CHUNKER, memoryview(buffer), old, changes, load)
+    return decode_any_leaf(old.spliced([_mapped(one, buffer) for one in found]).encoded()), total_bytes(asked)
 
 
 @settings(max_examples=400)
@@ -97,15 +99,25 @@ def test_a_change_in_a_long_segment_reads_little_of_it() -> None:
         asked.append(window)
         return [window]
 
-    found = recut(chunker, memoryview(content), old, [change], load)
+    leaf = _leaf(old)
+    found = recut(chunker, memoryview(content), leaf, [change], load)
+    pieces = decode_any_leaf(leaf.spliced([_mapped(one, content) for one in found]).encoded())
 
-    assert [one.piece for one in found] == chunker.cut(memoryview(content), [Extent(0, len(content))])
+    assert [(one.length, one.chunk_id) for one in pieces] == [
+        (piece.length, _id(content, piece.offset, piece.length))
+        for piece in chunker.cut(memoryview(content), [Extent(0, len(content))])
+    ]
     assert total_bytes(asked) < 1 << 20
 
 
-def _mapped(one: Recut, buffer: bytearray) -> MappedPiece:
-    piece = one.piece
-    return MappedPiece(piece.length, one.chunk_id or _id(buffer, piece.offset, piece.length))
+def _leaf(pieces: list[MappedPiece]) -> Leaf:
+    return Leaf.decoded(encode_leaf(pieces), sum(piece.length for piece in pieces))
+
+
+def _mapped(one: Kept | Piece, buffer: bytearray) -> Kept | MappedPiece:
+    if isinstance(one, Kept):
+        return one
+    return MappedPiece(one.length, ZERO_ID if one.is_zero else _id(buffer, one.offset, one.length))
 
 
 def _id(content: bytearray, offset: int, length: int) -> bytes:

@@ -134,6 +134,26 @@ def test_duplicates_inside_of_a_disk_are_stored_once(world: World) -> None:
     assert figures.read_bytes == figures.new_bytes + figures.duplicate_bytes + figures.zero_bytes
 
 
+def test_what_is_not_stored_any_more_is_written_from_where_it_was_read(world: World) -> None:
+    """The same chunk stands in the segment twice, and only the second place is read."""
+    data, second = noise(SMALL.chunk_bytes_min, 7), SEGMENT // 2
+    disk = SparseDisk(SEGMENT, {0: data, second: data})
+    old = world.take(disk)
+    forgetful = MemoryChunkIndex()
+    for pack_id, table in world.index.packs_by_id.items():
+        if world.index.facts[pack_id][0] == PackKind.MAP:
+            forgetful.add(pack_id, table)
+    reader = ChunkReader(small_vault(world.store), forgetful)
+
+    with Ingest(small_vault(world.store), forgetful, forgetful.record, Silent(), 1) as ingest:
+        parent = reader.read_root(old)
+        taken = ingest.take_changes(disk, parent, [Extent(second, len(data))], (), reader)
+        ingest.finish()
+
+    assert (taken.root, taken.chunks_new) == (old, 1)
+    assert read_back(world.store, forgetful, old, SEGMENT)[second : second + len(data)] == data
+
+
 def test_a_file_comes_back_from_its_parts(world: World) -> None:
     content = noise((2 << 20) + 5, 6)
     with Ingest(small_vault(world.store), world.index, world.index.record, Silent(), 1) as ingest:
