@@ -83,7 +83,11 @@ INSERT INTO chunk VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET pack = exclude
 """
 _TAKE_OUT = "DELETE FROM chunk WHERE id = ? AND pack = ?"
 _INSERT_PACK = "INSERT INTO pack VALUES (?, ?, ?, ?, ?, ?)"
-INSERT_NEW_PACK = f"{_INSERT_PACK} ON CONFLICT DO NOTHING RETURNING number"
+ENTER_PACK = """
+INSERT INTO pack SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM gone WHERE pack_id = ?2)
+ON CONFLICT DO NOTHING RETURNING number
+"""
+"""Enter a pack unless it is known or was deleted, as for ``chunks-written``; gives a row when it was entered."""
 
 PackNaming = ChunksWritten | ChunksRepacked | PackAdopted | PackReinstated
 _Row = tuple[bytes, int, int] | tuple[bytes, int]

@@ -17,8 +17,11 @@ from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.index_filling import fill_chunk_index
 from adapters.eventstore.memory import MemoryEventLog
 from domain.errors import DamagedDataError
+from domain.events.prune import ChunksRepacked, PackDeleted, PackRetired
+from domain.events.recorded import RecordedEvent
 from domain.events.recovery import PackAdopted
-from tests.unit.eventstore.histories import chunks_written, random_history, table_of
+from domain.events.scrub import DamageFound
+from tests.unit.eventstore.histories import chunks_written, random_history, random_pack_history, table_of
 
 STREAM = UUID(int=1)
 
@@ -84,13 +87,30 @@ def test_adopted_packs_are_taken_in_as_well(tmp_path: Path) -> None:
         assert sorted(pack.pack_id for pack in index.packs()) == [b"a" * 32, b"b" * 32]
 
 
-def test_an_event_of_another_kind_is_left_to_the_ordinary_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@given(seed=st.integers(0, 1 << 32), steps=st.integers(0, 60), run_chunks=st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_packs_that_move_are_damaged_or_go_are_taken_in_as_well(seed: int, steps: int, run_chunks: int) -> None:
     log = MemoryEventLog()
-    log.append([chunks_written(STREAM, version, bytes([version]) * 32, [bytes([version]) * 32]) for version in (1, 2)])
-    monkeypatch.setattr(index_filling, "ADDING", (PackAdopted,))
-    filled, live, reached = both(tmp_path, log, 100)
+    log.append(random_pack_history(seed, steps))
+    with TemporaryDirectory() as folder:
+        filled, live, reached = both(Path(folder), log, run_chunks)
 
-    assert (filled, reached) == (live, 0)
+    assert (filled, reached) == (live, steps)
+
+
+@pytest.mark.parametrize("passed_by", [PackRetired, PackDeleted, ChunksRepacked, DamageFound])
+def test_an_event_that_was_taken_in_before_what_waits_would_be_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed_by: type[RecordedEvent]
+) -> None:
+    monkeypatch.setattr(index_filling, "_BESIDE_PLACES", (passed_by,))
+    for seed in range(200):
+        log = MemoryEventLog()
+        log.append(random_pack_history(seed, 60))
+        (folder := tmp_path / str(seed)).mkdir()
+        filled, live, _reached = both(folder, log, 100)
+        if filled != live:
+            return
+    pytest.fail("Not noticed.")
 
 
 def test_a_table_that_contradicts_its_event_is_named(tmp_path: Path) -> None:
