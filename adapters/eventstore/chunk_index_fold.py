@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,9 @@ class IndexFolding:
             self.flush()
 
     def flush(self) -> None:
-        """Run what waits, in the order of chunk ids and, for one id, of packs: the first place of a chunk stays."""
+        """Run what waits, in the order of chunk ids and, for one id, of events: the first place, the last move counts."""
         if self._waiting:
-            self._waiting.sort()
+            self._waiting.sort(key=itemgetter(0))
             self.rows.executemany(self._statement, self._waiting)
             self._waiting = []
 

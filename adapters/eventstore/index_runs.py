@@ -16,7 +16,7 @@ _ENTRY = np.dtype([("id", "V32"), ("pack", "<u8"), ("ordinal", "<u4")])
 
 
 class SortedRuns:
-    """Entries in the order of arrival, kept in the file ``spool`` as runs that are sorted by id; memory holds one run."""
+    """Entries in the order of arrival, kept in the file ``spool`` as runs sorted by id; memory holds one run."""
 
     def __init__(self, spool: BinaryIO, run_chunks: int) -> None:
         self._spool = spool

@@ -29,6 +29,12 @@ from domain.model.protection import Consistency
 from domain.model.verdicts import ConsoleState, Grade, VerdictWord
 from tests.golden.events.samples import AT, MACHINE
 
+_PACK_EVENTS = (
+    *["written"] * 6,
+    *["adopted", "retired", "damaged"] * 2,
+    *["repacked", "reinstated", "deleted", "whole", "scrubbed", "started", "failed"],
+)
+
 
 def started(stream: UUID, version: int = 1, *, name: str = "web") -> BackupStarted:
     return BackupStarted(
@@ -86,7 +92,7 @@ def random_history(seed: int, steps: int) -> list[RecordedEvent]:
 
 
 def random_pack_history(seed: int, steps: int) -> list[RecordedEvent]:
-    """Packs that are written, adopted, repacked, retired, damaged, healed and deleted in any order, also absurd ones."""
+    """Packs that are written, adopted, repacked, retired, damaged and deleted in any order, also absurd ones."""
     rng = random.Random(seed)
     return [_pack_event(rng, version + 1) for version in range(steps)]
 
@@ -103,26 +109,30 @@ def _pack_event(rng: random.Random, version: int) -> RecordedEvent:
         "chunk_count": len(ids),
         "table": table_of(ids),
     }
-    return rng.choice(
-        (
-            *[lambda: chunks_written(UUID(int=5), version, pack_id, ids)] * 5,
-            *[lambda: PackAdopted(**named)] * 2,
-            lambda: ChunksRepacked(**named),
-            lambda: PackReinstated(**named, reason="needed"),
-            *[lambda: PackRetired(**place, pack_id=pack_id, pack_bytes=1, chunk_count=1)] * 2,
-            lambda: PackDeleted(**place, pack_id=pack_id, pack_bytes=1),
-            *[
-                lambda: DamageFound(
-                    **place, pack_id=pack_id, missing=version % 2 == 0, what="bad", chunk_ids=b"".join(ids)
-                )
-            ]
-            * 2,
-            lambda: PackFoundWhole(**place, pack_id=pack_id),
-            lambda: PacksScrubbed(**place, pack_ids=pack_id, read_bytes=1),
-            lambda: ScrubStarted(**place, keyed=True, bytes_max=None, seconds_max=None),
-            lambda: ScrubFailed(**place, reason="gone", error="e"),
-        )
-    )()
+    match rng.choice(_PACK_EVENTS):
+        case "written":
+            return chunks_written(UUID(int=5), version, pack_id, ids)
+        case "adopted":
+            return PackAdopted(**named)
+        case "repacked":
+            return ChunksRepacked(**named)
+        case "reinstated":
+            return PackReinstated(**named, reason="needed")
+        case "retired":
+            return PackRetired(**place, pack_id=pack_id, pack_bytes=1, chunk_count=1)
+        case "deleted":
+            return PackDeleted(**place, pack_id=pack_id, pack_bytes=1)
+        case "damaged":
+            missing = rng.random() < 0.5
+            return DamageFound(**place, pack_id=pack_id, missing=missing, what="bad", chunk_ids=b"".join(ids))
+        case "whole":
+            return PackFoundWhole(**place, pack_id=pack_id)
+        case "scrubbed":
+            return PacksScrubbed(**place, pack_ids=pack_id, read_bytes=1)
+        case "started":
+            return ScrubStarted(**place, keyed=True, bytes_max=None, seconds_max=None)
+        case _:
+            return ScrubFailed(**place, reason="gone", error="e")
 
 
 def _run(rng: random.Random, number: int) -> Iterator[RecordedEvent]:

@@ -21,9 +21,10 @@ from domain.events.prune import ChunksRepacked, PackDeleted, PackRetired
 from domain.events.recorded import RecordedEvent
 from domain.events.recovery import PackAdopted
 from domain.events.scrub import DamageFound
+from tests.golden.events.samples import AT
 from tests.unit.eventstore.histories import chunks_written, random_history, random_pack_history, table_of
 
-STREAM = UUID(int=1)
+STREAM, PRUNE = UUID(int=1), UUID(int=2)
 
 
 def both(folder: Path, log: MemoryEventLog, run_chunks: int) -> tuple[bytes, bytes, int]:
@@ -98,19 +99,65 @@ def test_packs_that_move_are_damaged_or_go_are_taken_in_as_well(seed: int, steps
     assert (filled, reached) == (live, steps)
 
 
-@pytest.mark.parametrize("passed_by", [PackRetired, PackDeleted, ChunksRepacked, DamageFound])
-def test_an_event_that_was_taken_in_before_what_waits_would_be_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed_by: type[RecordedEvent]
+@pytest.mark.parametrize(
+    "event",
+    [
+        PackRetired(originator_id=PRUNE, originator_version=1, at=AT, pack_id=b"a" * 32, pack_bytes=1, chunk_count=1),
+        PackDeleted(originator_id=PRUNE, originator_version=1, at=AT, pack_id=b"a" * 32, pack_bytes=1),
+        DamageFound(
+            originator_id=PRUNE,
+            originator_version=1,
+            at=AT,
+            pack_id=b"a" * 32,
+            missing=True,
+            what="",
+            chunk_ids=b"1" * 32,
+        ),
+    ],
+)
+@pytest.mark.parametrize("too_early", [False, True])
+def test_what_waits_goes_in_before_an_event_that_looks_at_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: RecordedEvent, too_early: bool
 ) -> None:
-    monkeypatch.setattr(index_filling, "_BESIDE_PLACES", (passed_by,))
-    for seed in range(200):
-        log = MemoryEventLog()
-        log.append(random_pack_history(seed, 60))
-        (folder := tmp_path / str(seed)).mkdir()
-        filled, live, _reached = both(folder, log, 100)
-        if filled != live:
-            return
-    pytest.fail("Not noticed.")
+    if too_early:
+        monkeypatch.setattr(index_filling, "_BESIDE_PLACES", (type(event),))
+    log = MemoryEventLog()
+    log.append(
+        [
+            chunks_written(STREAM, 1, b"a" * 32, [b"1" * 32, b"2" * 32]),
+            event,
+            chunks_written(STREAM, 2, b"b" * 32, [b"1" * 32, b"3" * 32]),
+            chunks_written(STREAM, 3, b"c" * 32, [b"1" * 32, b"2" * 32]),
+        ]
+    )
+    filled, live, reached = both(tmp_path, log, 100)
+
+    assert reached == 4
+    assert (filled != live) == too_early
+
+
+def test_an_orphan_that_is_repacked_into_last_has_the_chunk_whatever_its_number(tmp_path: Path) -> None:
+    moved = [
+        ChunksRepacked(
+            originator_id=PRUNE,
+            originator_version=version,
+            at=AT,
+            pack_id=pack_id,
+            pack_bytes=1,
+            pack_kind=1,
+            chunk_count=1,
+            table=table_of([b"1" * 32]),
+        )
+        for version, pack_id in ((1, b"c" * 32), (2, b"b" * 32))
+    ]
+    log = MemoryEventLog()
+    log.append([chunks_written(STREAM, 1, b"a" * 32, [b"1" * 32]), chunks_written(STREAM, 2, b"b" * 32, [b"1" * 32])])
+    log.append(moved)
+    filled, live, _reached = both(tmp_path, log, 100)
+
+    assert filled == live
+    with SQLiteChunkIndex(tmp_path / "live.db", log) as index:
+        assert index.locate([b"1" * 32])[b"1" * 32].pack_id == b"b" * 32
 
 
 def test_a_table_that_contradicts_its_event_is_named(tmp_path: Path) -> None:
