@@ -113,7 +113,7 @@ class IndexFolding:
             self.flush()
 
     def flush(self) -> None:
-        """Run what waits, in the order of chunk ids and, for one id, of events: the first place, the last move counts."""
+        """Run what waits, in the order of chunk ids and, for one id, of events: the first place or last move counts."""
         if self._waiting:
             self._waiting.sort(key=itemgetter(0))
             self.rows.executemany(self._statement, self._waiting)
