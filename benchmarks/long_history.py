@@ -41,7 +41,7 @@ _AT = datetime(2026, 1, 1, tzinfo=UTC)
 def write_history(vault: Vault, events: Path, store: Path, chunks: int, *, reclaimed: bool = False) -> None:
     """An event store of backups that wrote ``chunks`` chunks; their packs are empty files, as only names count.
 
-    ``reclaimed`` puts a scrub that finds damage and a prune after the first run; one pack stays damaged and one retired.
+    ``reclaimed`` puts a scrub that finds damage and a prune after the first run; one stays damaged, one retired.
     """
     waiting: list[RecordedEvent] = []
     with SQLiteEventLog(events) as log:

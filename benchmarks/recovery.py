@@ -208,7 +208,7 @@ def _report(
         "are empty files, because recovery only lists them."
     )
     yield (
-        "- After scrub and prune: the chunk index is rebuilt from such a history in which, after the first 100 packs, one "
+        "- After scrub and prune: the chunk index is rebuilt from a history in which, after the first 100 packs, one "
         "was found damaged and stays so, one was repacked and deleted, and one was retired."
     )
     yield (
