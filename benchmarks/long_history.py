@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -18,9 +18,11 @@ from domain.content.disk_map import MappedPiece, build_map, encode_leaf
 from domain.content.keys import RepositoryKeys
 from domain.content.packs import CHUNK_ID_BYTES, PackKind, PackTable
 from domain.events.backup import BackupFailed, BackupStarted, ChunksWritten
+from domain.events.prune import ChunksRepacked, PackDeleted, PackRetired
 from domain.events.recorded import RecordedEvent
 from domain.events.repository import RepositoryCreated
 from domain.events.restore_point import StoredDisk
+from domain.events.scrub import DamageFound, PacksScrubbed
 from domain.model.machines import Firmware, Machine, MachineSettings
 from domain.model.protection import Consistency
 from domain.workflows.pack_writing import MapWriter, NewChunk, PackWriter
@@ -36,11 +38,14 @@ _EVENTS_AT_ONCE = 50
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def write_history(vault: Vault, events: Path, store: Path, chunks: int) -> None:
-    """An event store of backups that wrote ``chunks`` chunks; their packs are empty files, as only names count."""
+def write_history(vault: Vault, events: Path, store: Path, chunks: int, *, reclaimed: bool = False) -> None:
+    """An event store of backups that wrote ``chunks`` chunks; their packs are empty files, as only names count.
+
+    ``reclaimed`` puts a scrub that finds damage and a prune after the first run; one stays damaged, one retired.
+    """
     waiting: list[RecordedEvent] = []
     with SQLiteEventLog(events) as log:
-        for event in _history(vault, chunks // CHUNKS_A_PACK):
+        for event in _history(vault, chunks // CHUNKS_A_PACK, reclaimed=reclaimed):
             waiting.append(event)
             if isinstance(event, ChunksWritten):
                 path = store / "packs" / event.pack_id.hex()[:2] / pack_name(event.pack_id)
@@ -106,7 +111,7 @@ def _manifest(disk: StoredDisk) -> PointManifest:
     )
 
 
-def _history(vault: Vault, packs: int) -> Iterator[RecordedEvent]:
+def _history(vault: Vault, packs: int, *, reclaimed: bool) -> Iterator[RecordedEvent]:
     yield RepositoryCreated(
         originator_id=uuid4(),
         originator_version=1,
@@ -119,7 +124,51 @@ def _history(vault: Vault, packs: int) -> Iterator[RecordedEvent]:
         chunk_bytes_max=vault.chunking.chunk_bytes_max,
     )
     for first in range(0, packs, PACKS_A_RUN):
-        yield from _run(uuid4(), min(PACKS_A_RUN, packs - first))
+        run = list(_run(uuid4(), min(PACKS_A_RUN, packs - first)))
+        yield from run
+        if reclaimed and first == 0:
+            yield from _scrub_and_prune([event for event in run if isinstance(event, ChunksWritten)])
+
+
+def _scrub_and_prune(packs: Sequence[ChunksWritten]) -> Iterator[RecordedEvent]:
+    """All packs are looked at, the first is damaged; the next is repacked and deleted, and one more is retired."""
+    damaged, repacked, retired = packs[:3]
+    scrub, prune = uuid4(), uuid4()
+    for version, event in enumerate(packs, 1):
+        yield PacksScrubbed(
+            originator_id=scrub, originator_version=version, at=_AT, pack_ids=event.pack_id, read_bytes=event.pack_bytes
+        )
+    yield DamageFound(
+        originator_id=scrub,
+        originator_version=len(packs) + 1,
+        at=_AT,
+        pack_id=damaged.pack_id,
+        missing=True,
+        what="measured",
+        chunk_ids=PackTable.decoded(damaged.table).chunk_ids,
+    )
+    yield ChunksRepacked(
+        originator_id=prune,
+        originator_version=1,
+        at=_AT,
+        pack_id=os.urandom(32),
+        pack_bytes=repacked.pack_bytes,
+        pack_kind=repacked.pack_kind,
+        chunk_count=repacked.chunk_count,
+        table=repacked.table,
+    )
+    for version, event in enumerate((repacked, retired), 2):
+        yield PackRetired(
+            originator_id=prune,
+            originator_version=version,
+            at=_AT,
+            pack_id=event.pack_id,
+            pack_bytes=event.pack_bytes,
+            chunk_count=event.chunk_count,
+        )
+    yield PackDeleted(
+        originator_id=prune, originator_version=4, at=_AT, pack_id=repacked.pack_id, pack_bytes=repacked.pack_bytes
+    )
 
 
 def _run(stream: UUID, packs: int) -> Iterator[RecordedEvent]:

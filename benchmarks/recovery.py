@@ -68,6 +68,20 @@ def make_history(folder: Path, chunks: int) -> int:
     return (folder / "events.sqlite").stat().st_size
 
 
+def make_reclaimed_history(folder: Path, chunks: int) -> None:
+    """Write the history anew, with a scrub and a prune early in it."""
+    (folder / "events.sqlite").unlink()
+    write_history(
+        opened_vault(folder / "store", _MASTER), folder / "events.sqlite", folder / "store", chunks, reclaimed=True
+    )
+
+
+def fill_reclaimed_index(folder: Path, chunks: int) -> None:
+    """Rebuild the chunk index of a history with a scrub and a prune early in it."""
+    (folder / "index.sqlite").unlink()
+    fill_index(folder, chunks)
+
+
 def ship(folder: Path, _chunks: int) -> int:
     """Ship all of it into an empty log; returns the bytes of the objects."""
     store = FolderLogStore(folder / "store")
@@ -121,7 +135,10 @@ def make_packs(folder: Path, chunks: int) -> int:
 def _history_figures(place: Path, chunks: int) -> dict[str, Stepped]:
     folder = place / f"history-{chunks}"
     folder.mkdir()
-    steps: tuple[Step, ...] = (make_history, ship, recover, replay, fill_index, fill_catalog)
+    steps: tuple[Step, ...] = (
+        *(make_history, ship, recover, replay, fill_index, fill_catalog),
+        *(make_reclaimed_history, fill_reclaimed_index),
+    )
     figures = {step.__name__: _stepped(step, folder, chunks) for step in steps}
     shutil.rmtree(folder)
     return figures
@@ -164,13 +181,17 @@ def _report(
         times = [f"{figures[name].wall_s:,.1f} s" for name in ("ship", "recover")]
         yield f"| {chunks:,} | {' | '.join([*sizes, *times])} | {_memory(figures['recover'])} |"
     yield ""
-    yield "| chunks | events replayed | chunk index rebuilt | peak memory | catalog rebuilt |"
-    yield "|--:|--:|--:|--:|--:|"
+    yield "| chunks | events replayed | chunk index rebuilt | peak memory | after scrub and prune | catalog rebuilt |"
+    yield "|--:|--:|--:|--:|--:|--:|"
     for chunks, figures in histories.items():
-        replayed, index = (f"{chunks / figures[name].wall_s:,.0f} chunk writes/s" for name in ("replay", "fill_index"))
+        replayed, index, reclaimed = (
+            f"{chunks / figures[name].wall_s:,.0f} chunk writes/s"
+            for name in ("replay", "fill_index", "fill_reclaimed_index")
+        )
         seconds = f"{figures['fill_index'].wall_s:,.1f} s"
         catalog = f"{figures['fill_catalog'].wall_s:,.1f} s"
-        yield f"| {chunks:,} | {replayed} | {index} ({seconds}) | {_memory(figures['fill_index'])} | {catalog} |"
+        memory = _memory(figures["fill_index"])
+        yield f"| {chunks:,} | {replayed} | {index} ({seconds}) | {memory} | {reclaimed} | {catalog} |"
     yield ""
     found = packs["recover"]
     yield "| chunks in real packs | packs alone: points found | time | peak memory |"
@@ -185,6 +206,10 @@ def _report(
     yield (
         "- Histories have a `chunks-written` event for every 1,000 chunks with random ids; the packs that they name "
         "are empty files, because recovery only lists them."
+    )
+    yield (
+        "- After scrub and prune: the chunk index is rebuilt from a history in which, after the first 100 packs, one "
+        "was found damaged and stays so, one was repacked and deleted, and one was retired."
     )
     yield (
         "- Real packs hold 1,000 chunks of 512 random bytes each, and there is a point for every 4,096 chunks; "

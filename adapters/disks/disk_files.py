@@ -16,11 +16,11 @@ from adapters.disks.vhdx.layer import written_extents
 from adapters.disks.vhdx.layout import FILE_SIGNATURE
 from domain.errors import BadInputError, DamagedDataError
 from domain.model.extents import Extent
+from domain.model.raw_images import RAW_SUFFIXES
 from domain.ports.disks import FrozenDisk
 
 VHDX_SUFFIXES = frozenset({".vhdx", ".avhdx"})
 VHD_SUFFIXES = frozenset({".vhd", ".avhd"})
-RAW_SUFFIXES = frozenset({".raw", ".img"})
 
 
 def open_disk(path: Path) -> FrozenDisk:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePath
-from uuid import UUID, uuid5
 
 from adapters.disks.faults import damaged_image
 from adapters.disks.file_source import FileSource
 from domain.model.extents import Extent, merged
+from domain.model.raw_images import raw_disk_id
 
 _SECTOR_BYTES = 512
-_DISK_IDS = UUID("2f8c1c8e-52a6-5c0e-9a0a-6f3a2a1f4f0d")
 
 
 class RawDisk:
@@ -40,7 +39,7 @@ class RawDisk:
     @property
     def disk_id(self) -> str:
         """A GUID derived from the file's name, the same on each host and in each folder."""
-        return str(uuid5(_DISK_IDS, PurePath(self._source.location).name))
+        return raw_disk_id(PurePath(self._source.location).name)
 
     @property
     def sector_size_bytes(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,11 @@ INSERT INTO chunk VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET pack = exclude
 """
 _TAKE_OUT = "DELETE FROM chunk WHERE id = ? AND pack = ?"
 _INSERT_PACK = "INSERT INTO pack VALUES (?, ?, ?, ?, ?, ?)"
-INSERT_NEW_PACK = f"{_INSERT_PACK} ON CONFLICT DO NOTHING RETURNING number"
+ENTER_PACK = """
+INSERT INTO pack SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM gone WHERE pack_id = ?2)
+ON CONFLICT DO NOTHING RETURNING number
+"""
+"""Enter a pack unless it is known or was deleted, as for ``chunks-written``; gives a row when it was entered."""
 
 PackNaming = ChunksWritten | ChunksRepacked | PackAdopted | PackReinstated
 _Row = tuple[bytes, int, int] | tuple[bytes, int]
@@ -108,9 +113,9 @@ class IndexFolding:
             self.flush()
 
     def flush(self) -> None:
-        """Run what waits, in the order of chunk ids and, for one id, of packs: the first place of a chunk stays."""
+        """Run what waits, in the order of chunk ids and, for one id, of events: the first place or last move counts."""
         if self._waiting:
-            self._waiting.sort()
+            self._waiting.sort(key=itemgetter(0))
             self.rows.executemany(self._statement, self._waiting)
             self._waiting = []
 

@@ -15,6 +15,7 @@ from adapters.exports.machine_file import MachineFile, read_machine_file
 from domain.content.partitions import read_partition_table
 from domain.errors import AtestaError, BadInputError
 from domain.model.machines import Firmware, Machine, MachineSettings, VirtualDisk
+from domain.model.raw_images import RAW_SUFFIXES, raw_disk_id
 from domain.ports.disks import DiskOpener, FrozenDisk
 
 _MACHINE_IDS = UUID("5a0c2b1e-8c43-5d6f-9f27-31d0a3f6b7c4")
@@ -59,6 +60,7 @@ class Inspector:
         return loose + broken + refused
 
     def _machine(self, found: FoundFolder, chains: Sequence[Chain], problems: list[str]) -> ExportedMachine:
+        identity = found.identities[0] if len(found.identities) == 1 else None
         try:
             said = read_machine_file(found.description)
             identity = _identity_said(found, said)
@@ -67,7 +69,8 @@ class Inspector:
                 return _unreadable(found, said.name or found.folder.name, problems, identity)
             return self._assembled(found, said, said.name or found.folder.name, chosen, identity)
         except AtestaError as error:
-            identity = found.identities[0] if len(found.identities) == 1 else None
+            leaf = chains[0].leaf if len(chains) == 1 and not problems else None
+            identity = identity or _identity_by_name(found, found.folder.name, leaf)
             return _unreadable(found, found.folder.name, [*problems, _sentence(error)], identity)
 
     def _loose_machine(self, found: FoundFolder, base: Path, leaves: Sequence[Chain]) -> ExportedMachine:
@@ -75,7 +78,9 @@ class Inspector:
             chosen = choose_disks(leaves, MachineFile(), found.folder)
             return self._assembled(found, MachineFile(), base.stem, chosen, None)
         except AtestaError as error:
-            return _unreadable(found, base.stem, [_sentence(error)])
+            return _unreadable(
+                found, base.stem, [_sentence(error)], _identity_by_name(found, base.stem, leaves[0].leaf)
+            )
 
     def _assembled(
         self, found: FoundFolder, said: MachineFile, name: str, chosen: Sequence[ChosenDisk], identity: str | None
@@ -86,7 +91,7 @@ class Inspector:
         seen, warnings = _with_own_ids(seen)
         firmware = said.firmware_said or _firmware_seen(seen)
         machine = Machine(
-            machine_id=identity or _derived_id(found, name, seen),
+            machine_id=identity or _derived_id(found, name, seen[0].disk_id if seen else ""),
             name=printable(name),
             host=str(found.root),
             settings=said.settings(firmware),
@@ -163,15 +168,21 @@ def _identity_said(found: FoundFolder, said: MachineFile) -> str | None:
     return found.identities[0] if found.identities else (str(said.id) if said.id else None)
 
 
-def _derived_id(found: FoundFolder, name: str, seen: Sequence[_SeenDisk]) -> str:
+def _identity_by_name(found: FoundFolder, name: str, leaf: Path | None) -> str | None:
+    """The identity that a raw image gives its machine, also while it is cut short; that of other formats is inside."""
+    if leaf is None or leaf.suffix.lower() not in RAW_SUFFIXES:
+        return None
+    return _derived_id(found, name, raw_disk_id(leaf.name))
+
+
+def _derived_id(found: FoundFolder, name: str, disk_id: str) -> str:
     place = found.relative if found.is_machine else f"{found.relative}/{name}"
-    disk_id = seen[0].disk_id if seen else ""
     return str(uuid5(_MACHINE_IDS, f"{printable(place)}\n{disk_id}"))
 
 
 def _unreadable(found: FoundFolder, name: str, warnings: Sequence[str], identity: str | None = None) -> ExportedMachine:
     machine = Machine(
-        machine_id=identity or _derived_id(found, name, ()),
+        machine_id=identity or _derived_id(found, name, ""),
         name=printable(name),
         host=str(found.root),
         settings=MachineSettings(firmware=Firmware.BIOS),

@@ -13,7 +13,9 @@ import numpy as np
 from domain.content.packs import PackTable
 from domain.events.backup import BackupCompleted, BackupFailed, BackupStarted, ChunksWritten
 from domain.events.machine import MachineRegistered, MachineRelocated, machine_stream
+from domain.events.prune import ChunksRepacked, PackDeleted, PackReinstated, PackRetired
 from domain.events.recorded import RecordedEvent
+from domain.events.recovery import PackAdopted
 from domain.events.restore_point import (
     RestorePointCommitted,
     RestorePointExpired,
@@ -21,10 +23,17 @@ from domain.events.restore_point import (
     RestorePointReleased,
     VerificationRecorded,
 )
+from domain.events.scrub import DamageFound, PackFoundWhole, PacksScrubbed, ScrubFailed, ScrubStarted
 from domain.events.verification import ReportMailed, ReportQueued, VerdictReached, VerificationStarted
 from domain.model.protection import Consistency
 from domain.model.verdicts import ConsoleState, Grade, VerdictWord
 from tests.golden.events.samples import AT, MACHINE
+
+_PACK_EVENTS = (
+    *["written"] * 6,
+    *["adopted", "retired", "damaged"] * 2,
+    *["repacked", "reinstated", "deleted", "whole", "scrubbed", "started", "failed"],
+)
 
 
 def started(stream: UUID, version: int = 1, *, name: str = "web") -> BackupStarted:
@@ -80,6 +89,50 @@ def random_history(seed: int, steps: int) -> list[RecordedEvent]:
         else:
             events.append(event)
     return events
+
+
+def random_pack_history(seed: int, steps: int) -> list[RecordedEvent]:
+    """Packs that are written, adopted, repacked, retired, damaged and deleted in any order, also absurd ones."""
+    rng = random.Random(seed)
+    return [_pack_event(rng, version + 1) for version in range(steps)]
+
+
+def _pack_event(rng: random.Random, version: int) -> RecordedEvent:
+    place: dict[str, Any] = {"originator_id": UUID(int=5), "originator_version": version, "at": AT}
+    pack_id = bytes([rng.randrange(8)]) * 32
+    ids = [bytes([rng.randrange(24)]) * 32 for _ in range(rng.randrange(1, 6))]
+    named: dict[str, Any] = {
+        **place,
+        "pack_id": pack_id,
+        "pack_bytes": 1000 + len(ids),
+        "pack_kind": 1,
+        "chunk_count": len(ids),
+        "table": table_of(ids),
+    }
+    match rng.choice(_PACK_EVENTS):
+        case "written":
+            return chunks_written(UUID(int=5), version, pack_id, ids)
+        case "adopted":
+            return PackAdopted(**named)
+        case "repacked":
+            return ChunksRepacked(**named)
+        case "reinstated":
+            return PackReinstated(**named, reason="needed")
+        case "retired":
+            return PackRetired(**place, pack_id=pack_id, pack_bytes=1, chunk_count=1)
+        case "deleted":
+            return PackDeleted(**place, pack_id=pack_id, pack_bytes=1)
+        case "damaged":
+            missing = rng.random() < 0.5
+            return DamageFound(**place, pack_id=pack_id, missing=missing, what="bad", chunk_ids=b"".join(ids))
+        case "whole":
+            return PackFoundWhole(**place, pack_id=pack_id)
+        case "scrubbed":
+            return PacksScrubbed(**place, pack_ids=pack_id, read_bytes=1)
+        case "started":
+            return ScrubStarted(**place, keyed=True, bytes_max=None, seconds_max=None)
+        case _:
+            return ScrubFailed(**place, reason="gone", error="e")
 
 
 def _run(rng: random.Random, number: int) -> Iterator[RecordedEvent]:

@@ -64,6 +64,36 @@ def test_the_identity_of_a_loose_disk_survives_a_move_to_another_host_and_a_chec
     assert (third.machine_id, third.name) == (first.machine_id, "vm")
 
 
+@pytest.mark.parametrize("said", [None, "", f'id = "{VM_ID}"\nname = "front"'], ids=["loose", "a file", "an id"])
+def test_a_raw_disk_that_is_cut_short_and_whole_later_is_one_machine(tmp_path: Path, said: str | None) -> None:
+    if said is not None:
+        (tmp_path / "machine.toml").write_text(said)
+    identities = []
+    for length in (MIB, MIB - 100, 0, 2 * MIB):
+        (tmp_path / "web.raw").write_bytes(bytes(length))
+        found = only(tmp_path)
+        assert bool(found.disks) == (length % 512 == 0 and length > 0)
+        identities.append(found.machine_id)
+    assert len(set(identities)) == 1
+
+
+def test_a_machine_file_names_the_machine_of_a_disk_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "machine.toml").write_text(f'id = "{VM_ID}"')
+    (tmp_path / "web.vhdx").write_bytes(b"junk")
+    found = only(tmp_path)
+    assert (found.machine_id, found.disks) == (VM_ID, ())
+
+
+def test_a_loose_disk_whose_identity_is_lost_with_it_is_another_machine_until_it_is_whole(tmp_path: Path) -> None:
+    disk(tmp_path / "web.vhdx")
+    whole = only(tmp_path).machine_id
+    content = (tmp_path / "web.vhdx").read_bytes()
+    (tmp_path / "web.vhdx").write_bytes(b"junk")
+    broken = only(tmp_path).machine_id
+    (tmp_path / "web.vhdx").write_bytes(content)
+    assert broken != whole == only(tmp_path).machine_id
+
+
 @pytest.mark.parametrize("file", ["machine.toml", "machine.json"])
 def test_the_machine_file_says_what_the_disks_cannot(tmp_path: Path, file: str) -> None:
     said = {
