@@ -17,13 +17,13 @@ from adapters.clock import SystemClock, local_zone
 from adapters.configuration import LoadedConfiguration, parse_size
 from adapters.durable_files import make_folder_durably
 from adapters.locks import FileMachineLocks
-from adapters.secret_files import secret_from_file, smtp_password_given
+from adapters.secret_files import smtp_password_given
 from adapters.stores.folder import FolderPackStore
 from adapters.stores.folder_log import FolderLogStore
-from domain.errors import AtestaError, BadInputError, DamagedDataError
+from domain.errors import DamagedDataError
 
 if TYPE_CHECKING:
-    from adapters.audit.tree_file import TreeFile
+    from adapters.auditing import Auditing
     from adapters.checking import Checked
     from adapters.eventstore.catalog import SQLiteCatalog
     from adapters.eventstore.chunk_index import SQLiteChunkIndex
@@ -33,16 +33,12 @@ if TYPE_CHECKING:
     from adapters.replaying import Replaying
     from adapters.restore_folder import RestoredFolder
     from adapters.run_turn import RunTurn
-    from adapters.sealed_log import StoredSealedLog
-    from domain.content.signed_note import SigningKey, VerifierKey
     from domain.events.restore_point import StoredDisk
     from domain.model.actor import Actor
     from domain.model.condition import Condition, SpaceCondition
     from domain.ports.catalog import RestorePoint
     from domain.ports.disks import DiskImageWriter, ImageFormat
-    from domain.ports.mail import MailTransport
     from domain.ports.progress import Progress
-    from domain.ports.transparency import KeptHead
     from domain.workflows.backup import BackupWorkflow
     from domain.workflows.chunk_reading import ChunkReader
     from domain.workflows.log_shipping import LogShipping
@@ -51,7 +47,6 @@ if TYPE_CHECKING:
     from domain.workflows.prune import PruneWorkflow
     from domain.workflows.retention import RetentionWorkflow
     from domain.workflows.scrub import ScrubWorkflow
-    from domain.workflows.sealing import ExaminedLog, WitnessedHead
     from domain.workflows.shipped_log import ShippedLog
     from domain.workflows.touched import TouchedPoint
     from domain.workflows.vault import Vault
@@ -149,148 +144,34 @@ class Atesta:
 
     def create(self, passphrase: str) -> str:
         """Make the repository and record it; returns the recovery key."""
-        from adapters.audit.signing_key_file import load_signing_key, make_signing_key
-        from adapters.checking import keep_copy_of_description
+        from adapters.creating import create_repository
         from adapters.eventstore.event_log import SQLiteEventLog
-        from domain.content.chunking import ChunkingParameters
-        from domain.content.signed_note import origin_of
-        from domain.events.repository import RepositoryCreated, SigningKeyAdopted
-        from domain.workflows.vault import DOCUMENT, FORMAT_VERSION, create_vault
 
-        chunking = ChunkingParameters()
-        vault, recovery_key = create_vault(self.store, passphrase, chunking, os.urandom)
-        key_name = origin_of(vault.repository_id)
-        file = self.signing_key_file
-        stream_id = uuid4()
-        created = RepositoryCreated(
-            originator_id=stream_id,
-            originator_version=1,
-            at=self.clock.now(),
-            repository_id=vault.repository_id,
-            format_version=FORMAT_VERSION,
-            segment_bytes=chunking.segment_bytes,
-            chunk_bytes_min=chunking.chunk_bytes_min,
-            chunk_bytes_average=chunking.chunk_bytes_average,
-            chunk_bytes_max=chunking.chunk_bytes_max,
+        return create_repository(
+            passphrase,
+            store=self.store,
+            new_log=lambda: SQLiteEventLog(self._events_path, actor=self._actor),
+            state_folder=self.configuration.state_folder,
+            key_file=self._signing_key_file,
+            clock=self.clock,
         )
-        try:
-            key = load_signing_key(file, key_name) or make_signing_key(file, key_name)
-            adopted = SigningKeyAdopted(
-                originator_id=stream_id,
-                originator_version=2,
-                at=created.at,
-                public_key=key.verifier.public_key,
-            )
-            SQLiteEventLog(self._events_path, actor=self._actor).append([created, adopted])
-            keep_copy_of_description(self.store, self.configuration.state_folder)
-        except BaseException:
-            self.store.remove_document(DOCUMENT)
-            raise
-        return recovery_key
 
     @cached_property
-    def tree(self) -> TreeFile:
-        """The transparency log's tree over the events."""
-        from adapters.audit.tree_file import TREE_FILE_NAME, TreeFile
-
-        return TreeFile(self._state(TREE_FILE_NAME), self.log)
-
-    @property
-    def log_origin(self) -> str:
-        """The name of the repository's transparency log and of its keys."""
+    def auditing(self) -> Auditing:
+        """The transparency log with its keys and heads."""
+        from adapters.audit.tree_file import TREE_FILE_NAME
+        from adapters.auditing import Auditing
         from domain.content.signed_note import origin_of
         from domain.workflows.vault import describe
 
-        return origin_of(describe(self.store).repository_id)
-
-    @property
-    def signing_key_file(self) -> Path:
-        """Where the private key is, if it is on this machine."""
-        return self.configuration.path(self.configuration.content.audit.signing_key)
-
-    def verifier_keys(self) -> tuple[VerifierKey, ...]:
-        """The public keys that the history names, the newest last."""
-        from domain.workflows.sealing import adopted_keys
-
-        return adopted_keys(self.log, self.log_origin)
-
-    def signing_key(self) -> SigningKey | None:
-        """The private key when it is on this machine and the history names it. Raises as ``load_signing_key``."""
-        from adapters.audit.signing_key_file import load_signing_key
-
-        key = load_signing_key(self.signing_key_file, self.log_origin)
-        return key if key is not None and key.verifier in self.verifier_keys() else None
-
-    def seal(self) -> KeptHead | None:
-        """Sign a head over all events so far; None without the key. Raises DamagedDataError for a rewritten history."""
-        from domain.workflows.sealing import seal
-
-        key = self.signing_key()
-        return seal(self.tree, key) if key is not None else None
-
-    def _head_for_mails(self) -> str:
-        """A head over all events so far, or nothing: what is wrong is told when the command seals at its end."""
-        try:
-            head = self.seal()
-        except AtestaError:
-            return ""
-        return head.note if head is not None else ""
-
-    def examined_log(self) -> ExaminedLog:
-        """What holds of the transparency log beside the events and the heads that were signed here."""
-        from domain.workflows.sealing import examine_log
-
-        return examine_log(self.tree, self.log, self.verifier_keys())
-
-    def witnessed(self, notes: Sequence[str]) -> list[WitnessedHead]:
-        """What today's log says to heads from elsewhere, after it took in what is new."""
-        from domain.workflows.sealing import witness
-
-        self.tree.follow()
-        return witness(self.tree, notes, self.verifier_keys())
-
-    def sealed_log(self) -> StoredSealedLog:
-        """The history with its newest head, for evidence. Raises BadInputError without the key."""
-        from adapters.sealed_log import StoredSealedLog
-
-        self.seal()
-        key, heads = self.signing_key(), self.tree.heads()
-        if key is None or not heads:
-            raise BadInputError(
-                "Evidence needs the signing key: it is not on this machine.",
-                where=str(self.signing_key_file),
-                next_step="Bring the key back, or run `atesta audit rotate-key` for a new one.",
-            )
-        return StoredSealedLog(
-            store=self.log,
-            signed_head=heads[-1].note,
-            kept_heads=[head.note for head in heads[:-1]],
-            public_key=str(key.verifier),
-            sign=key.sign_text,
+        return Auditing(
+            log=self.log,
+            writing_log=lambda: self.writing_log,
+            origin=origin_of(describe(self.store).repository_id),
+            tree_path=self._state(TREE_FILE_NAME),
+            key_file=self._signing_key_file,
+            clock=self.clock,
         )
-
-    def sealed_up_to(self) -> int:
-        """The number of the last event that a signed head covers; 0 without one."""
-        return max((head.number for head in self.tree.heads()), default=0)
-
-    def adopt_signing_key(self) -> VerifierKey:
-        """Make a signing key, record it and use it from now on; the one before is kept beside it.
-
-        Raises BadInputError, EnvironmentTroubleError.
-        """
-        from adapters.audit.signing_key_file import make_signing_key, put_in_place
-        from domain.events.repository import RepositoryCreated, SigningKeyAdopted
-        from domain.events.stream_rules import REPOSITORY
-        from domain.workflows.event_stream import EventStream
-
-        file = self.signing_key_file
-        key = make_signing_key(file.with_name(f"{file.name}.new"), self.log_origin)
-        created = next(self.log.events_after(0, topics=[RepositoryCreated.TOPIC])).event
-        stream = EventStream.resumed(self.log, self.clock, created.originator_id, REPOSITORY)
-        with stream.turn() as place:
-            stream.append(SigningKeyAdopted(**place, public_key=key.verifier.public_key))
-        put_in_place(file)
-        return key.verifier
 
     def open_vault(self, secret: str) -> Vault:
         """Open the repository with its passphrase or recovery key."""
@@ -402,7 +283,7 @@ class Atesta:
             clock=self.clock,
             progress=progress,
             new_id=uuid4,
-            signed_head=self._head_for_mails,
+            signed_head=self.auditing.head_for_mails,
             settings=VerificationSettings(
                 memory_bytes_max=parse_size(content.lab.memory),
                 processors_max=content.lab.processors,
@@ -517,10 +398,12 @@ class Atesta:
 
     def deliver_reports(self) -> DeliverySummary:
         """Deliver the mails that are due."""
+        from adapters.mail_transport import transport_for
         from domain.workflows.report_delivery import deliver_reports
 
+        transport = transport_for(self.configuration, self._smtp_password_given)
         return deliver_reports(
-            self.outbox, self._transport, self.configuration.content.mail.transport, self.writing_log, self.clock
+            self.outbox, transport, self.configuration.content.mail.transport, self.writing_log, self.clock
         )
 
     @property
@@ -570,7 +453,7 @@ class Atesta:
         """What replays the history beside the live projections."""
         from adapters.replaying import Replaying
 
-        return Replaying(self.log, self._catalog_path, self._index_path, progress, self.tree.leaves)
+        return Replaying(self.log, self._catalog_path, self._index_path, progress, self.auditing.tree.leaves)
 
     def rebuild(self) -> tuple[str, ...]:
         """Make every projection again from the events; returns their names.
@@ -588,31 +471,9 @@ class Atesta:
             rebuild(ProjectionName.CHUNK_INDEX, self._index_path, self.log)
         return ("the catalog", "the chunk index")
 
-    @cached_property
-    def _transport(self) -> MailTransport:
-        from adapters.mail.folder_transport import FolderTransport
-        from adapters.mail.smtp_transport import SmtpSecurity, SmtpServer, SmtpTransport
-
-        mail = self.configuration.content.mail
-        if mail.transport == "folder":
-            return FolderTransport(folder=self.configuration.path(mail.folder))
-        smtp = mail.smtp
-        return SmtpTransport(
-            SmtpServer(
-                host=smtp.host,
-                port=smtp.port,
-                security=SmtpSecurity(smtp.security),
-                username=smtp.user,
-                password=self._smtp_password_given or self._smtp_password_kept,
-                ca_file=self.configuration.path(smtp.ca_file) if smtp.ca_file else None,
-                wait_s=smtp.timeout_seconds,
-            )
-        )
-
     @property
-    def _smtp_password_kept(self) -> str | None:
-        file = self.configuration.content.mail.smtp.password_file
-        return secret_from_file(self.configuration.path(file), "mail server's password") if file else None
+    def _signing_key_file(self) -> Path:
+        return self.configuration.path(self.configuration.content.audit.signing_key)
 
     @property
     def _events_path(self) -> Path:

@@ -71,12 +71,15 @@ def load_signing_key(file: Path, name: str) -> SigningKey | None:
     return SigningKey(name, private.private_bytes_raw())
 
 
-def put_in_place(file: Path) -> None:
-    """Make ``<file>.new`` the key, and keep the one before it as ``<file>.old``. Raises EnvironmentTroubleError."""
+def put_in_place(waiting: Path, file: Path) -> None:
+    """Make ``waiting`` the key at ``file``, and keep a copy of the one before it as ``<file>.old``.
+
+    There is a key at ``file`` all the time. Raises EnvironmentTroubleError.
+    """
     try:
         if file.exists():
-            file.replace(file.with_name(f"{file.name}.old"))
-        file.with_name(f"{file.name}.new").replace(file)
+            write_durably(file.with_name(f"{file.name}.old"), file.read_bytes())
+        waiting.replace(file)
         sync_folder(file.parent)
     except OSError as error:
         raise EnvironmentTroubleError(

@@ -24,7 +24,7 @@ def run(
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
-        found = atesta.examined_log()
+        found = atesta.auditing.examined()
         if json:
             print_json({"entries": found.entries, "heads": found.heads, "troubles": list(found.troubles)})
         else:

@@ -47,7 +47,7 @@ def run(
         write_evidence(
             session,
             atesta,
-            atesta.sealed_log(),
+            atesta.auditing.sealed_log(),
             since=since,
             until=until,
             machine=machine,

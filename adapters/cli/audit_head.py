@@ -25,20 +25,20 @@ def run(
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
-        if sign and atesta.seal() is None:
+        if sign and atesta.auditing.seal() is None:
             raise BadInputError(
                 "The signing key that the history names is not on this machine.",
-                where=str(atesta.signing_key_file),
+                where=str(atesta.auditing.key_file),
                 next_step="Bring it back, name its file in [audit] signing_key, or run `atesta audit rotate-key`.",
             )
-        heads = atesta.tree.heads()
+        heads = atesta.auditing.tree.heads()
         if not heads:
             raise BadInputError(
                 "No head was signed yet.", next_step="`atesta audit head --sign` signs one; so does each backup."
             )
         newest = heads[-1]
         if json:
-            keys = [str(key) for key in atesta.verifier_keys()]
+            keys = [str(key) for key in atesta.auditing.verifier_keys()]
             print_json({"entries": newest.size, "last_event": newest.number, "head": newest.note, "keys": keys})
         else:
             typer.echo(newest.note, nl=False)

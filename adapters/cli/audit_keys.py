@@ -20,7 +20,7 @@ def run(
     """
     session = session_of(context)
     with told(session):
-        keys = [str(key) for key in session.atesta().verifier_keys()]
+        keys = [str(key) for key in session.atesta().auditing.verifier_keys()]
         if json:
             print_json(keys)
         else:

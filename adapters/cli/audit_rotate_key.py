@@ -15,6 +15,6 @@ def run(context: typer.Context) -> None:
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
-        key = atesta.adopt_signing_key()
-        typer.echo(f"The new key is in {atesta.signing_key_file}. Its public part, for the auditor:")
+        key = atesta.auditing.rotate_key()
+        typer.echo(f"The new key is in {atesta.auditing.key_file}. Its public part, for the auditor:")
         typer.echo(str(key))

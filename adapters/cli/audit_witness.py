@@ -35,7 +35,13 @@ def run(
             raise BadInputError(
                 "There is no signed head in these files.", next_step="Heads stand at the end of each report mail."
             )
-        found = atesta.witnessed(list(notes))
+        found = atesta.auditing.witnessed(list(notes))
+        others = len(notes) - len(found)
+        if not found:
+            raise BadInputError(
+                f"The {others} signed heads in these files are of other repositories.",
+                next_step="Give mails about this repository; `atesta audit head` shows the name of its log.",
+            )
         if json:
             print_json([_described(one) for one in found])
         else:
@@ -46,6 +52,8 @@ def run(
                     session.out.print(
                         Text(cleaned(f"{one.size} entries: {one.trouble}"), style="bold red"), soft_wrap=True
                     )
+            if others:
+                session.out.print(Text(f"{others} heads of other repositories were left out.", style="dim"))
             good = max((one.size for one in found if one.trouble is None), default=0)
             if any(one.trouble for one in found):
                 session.out.print(Text(f"The first {good} entries are proven; what is not as it was comes after them."))

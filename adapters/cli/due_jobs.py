@@ -53,6 +53,7 @@ class DueJobs:
         return (
             FollowUp(name="mails", do=self._deliver_mails),
             FollowUp(name="history", do=self._ship_history),
+            FollowUp(name="seal", do=self._seal),
             FollowUp(name="metrics", do=self._write_metrics),
         )
 
@@ -182,6 +183,12 @@ class DueJobs:
             return ""
         self._atesta.shipping(self._vault).ship()
         return f"{unshipped} events shipped into the repository"
+
+    def _seal(self) -> str:
+        auditing = self._atesta.auditing
+        before = auditing.sealed_up_to()
+        head = auditing.seal()
+        return f"a signed head covers {head.size} events" if head is not None and head.number > before else ""
 
     def _write_metrics(self) -> str:
         file = self._atesta.configuration.content.metrics.file

@@ -51,10 +51,12 @@ def run(
             )
         write_configuration(file, text)
         try:
-            recovery_key = Atesta(load_configuration(file), actor=session.actor).create(passphrase)
+            atesta = Atesta(load_configuration(file), actor=session.actor)
+            recovery_key = atesta.create(passphrase)
         except BaseException:
             file.unlink(missing_ok=True)
             raise
+        atesta.auditing.seal()
         out = session.out
         out.print(Text(cleaned(f"Repository made in {repository}, configuration in {file}.")))
         out.print()
@@ -67,7 +69,21 @@ def run(
                 "not you, not the makers of Atesta."
             )
         )
+        out.print(
+            Text(
+                cleaned(
+                    f"The history is signed with the key in {_shown(atesta.auditing.key_file, file)}; keep a copy "
+                    "of it where the backups are not."
+                )
+            )
+        )
         out.print(Text("Next: `atesta machines` shows what would be backed up."))
+
+
+def _shown(path: Path, file: Path) -> str:
+    """A path below the folder of the configuration, short."""
+    folder = file.absolute().parent
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
 def _relative(path: Path, file: Path) -> str:

@@ -34,7 +34,7 @@ def run(
         catalog.catch_up()
         chosen = {machine.machine_id for machine in select_machines(catalog.machines(), [name] if name else [])}
         points = [point for point in catalog.points(with_expired=with_expired) if point.machine_id in chosen]
-        sealed_up_to = atesta.sealed_up_to()
+        sealed_up_to = atesta.auditing.sealed_up_to()
         if json:
             print_json([_described(point) for point in points])
             return

@@ -104,7 +104,7 @@ def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
         print_error(session.err, error)
         return error.exit_code
     try:
-        atesta.seal()
+        atesta.auditing.seal()
     except AtestaError as error:
         session.err.print("No head was signed over what was done; it is recorded nevertheless.")
         print_error(session.err, error)

@@ -47,7 +47,7 @@ def read_history_again(
         raise DamagedDataError(
             "The transparency log has more leaves than the event store has events: events were removed.",
             where=f"after event {reading.position}",
-            next_step="`atesta audit witness check` with an old mail shows from where on. Bring the store back.",
+            next_step="`atesta audit witness` with an old mail shows from where on. Bring the store back.",
         )
     return ReadHistory(
         events=reading.events, position=reading.position, root=root, leaves_compared=reading.leaves_compared

@@ -1,8 +1,8 @@
 """One ``atesta run``: what schedules say is due, once, in order; a job that fails does not stop the others.
 
 Backups come first, then the verification of what they made, then sampling, retention, reclaiming and scrubbing; at the
-end, always, the follow-ups: mails, the shipped log, the metrics file. Killed at any instant, the next run does what has
-not been done: a job counts only once its own events say that it ended.
+end, always, the follow-ups: mails, the shipped log, a signed head, the metrics file. Killed at any instant, the next
+run does what has not been done: a job counts only once its own events say that it ended.
 """
 
 from __future__ import annotations

@@ -40,8 +40,12 @@ class ExaminedLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessedHead:
-    """A head from elsewhere: how many entries it covers, and why today's log does not extend it, if it does not."""
+    """A head from elsewhere: how many entries it covers, and why today's log does not extend it, if it does not.
 
+    ``origin`` is the log that it speaks of. ``size`` is 0 where the text cannot be read.
+    """
+
+    origin: str
     size: int
     trouble: str | None
 
@@ -73,17 +77,20 @@ def examine_log(tree: StoredTree, rows: StoredRows, keys: Sequence[VerifierKey])
 
 def witness(tree: StoredTree, notes: Sequence[str], keys: Sequence[VerifierKey]) -> list[WitnessedHead]:
     """What today's log says to each head, the smallest first. Raises DamagedDataError when the tree cannot be read."""
-    found = [
-        WitnessedHead(size=parse_head(parse_note(note).text).size, trouble=trouble_with_head(tree, note, keys))
-        for note in notes
-    ]
-    return sorted(found, key=lambda one: one.size)
+    return sorted((_witnessed(tree, note, keys) for note in notes), key=lambda one: one.size)
+
+
+def _witnessed(tree: StoredTree, note: str, keys: Sequence[VerifierKey]) -> WitnessedHead:
+    try:
+        head = parse_head(parse_note(note).text)
+    except DamagedDataError as error:
+        return WitnessedHead(origin="", size=0, trouble=error.what)
+    return WitnessedHead(origin=head.origin, size=head.size, trouble=trouble_with_head(tree, note, keys))
 
 
 def trouble_with_head(tree: StoredTree, note: str, keys: Sequence[VerifierKey]) -> str | None:
     """Why today's log does not extend the head in ``note``; None when it does."""
     try:
-        parse_head(parse_note(note).text)
         head = verified_head(note, keys)
     except DamagedDataError as error:
         return error.what

@@ -24,8 +24,9 @@ from domain.content.merkle import leaf_hash
 from domain.content.signed_note import parse_head, parse_note
 from domain.errors import BadInputError, DamagedDataError
 from tests.doubles.cheap_repository import cheap_secrets
-from tests.doubles.exported_folder import CommandLine
+from tests.doubles.exported_folder import MACHINE_ID, CommandLine
 
+INTERRUPTED = 130
 DAMAGED, BAD_INPUT = DamagedDataError.exit_code, BadInputError.exit_code
 VERIFIER = Path("verification/independent/verify_evidence.py").absolute()
 
@@ -73,7 +74,46 @@ def test_a_backup_seals_and_the_check_says_so(line: CommandLine) -> None:
     assert origin.startswith("atesta/")
     checked = line.run("audit", "check", "--json")
     assert checked.exit_code == 0, checked.output
-    assert json.loads(checked.stdout) == {"entries": int(size), "heads": 1, "troubles": []}
+    assert json.loads(checked.stdout) == {"entries": int(size), "heads": 2, "troubles": []}
+
+
+def test_a_run_of_what_is_due_ends_with_a_head(line: CommandLine) -> None:
+    line.add_machine("db", hashlib.sha256(b"3").digest() * 4096, machine_id=MACHINE_ID.replace("6", "7"))
+    before = int(head(line).split("\n")[1])
+    done = line.run("run", "--only", "backup")
+    assert done.exit_code == 0, done.output
+    assert "head" in done.output
+    assert int(head(line).split("\n")[1]) > before
+    assert "No signed head covers" not in line.run("points").output
+
+
+def test_points_tell_what_no_head_covers(line: CommandLine) -> None:
+    (line.folder / "atesta-signing.key").rename(line.folder / "elsewhere")
+    line.add_machine("web", hashlib.sha256(b"2").digest() * 4096)
+    assert line.run("backup").exit_code == 0
+    newest = line.points()[-1]["short_id"]
+    assert f"No signed head covers {newest} yet" in line.run("points").output
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_rotation_that_was_killed_is_taken_up(
+    line: CommandLine, recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "adapters.auditing.put_in_place" if recorded else "adapters.auditing.EventStream.append"
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, killed)
+    assert line.run("audit", "rotate-key").exit_code == INTERRUPTED
+    monkeypatch.undo()
+    waiting = (line.folder / "atesta-signing.key.new").read_bytes()
+
+    assert line.run("audit", "rotate-key").exit_code == 0
+    assert (line.folder / "atesta-signing.key").read_bytes() == waiting
+    assert len(json.loads(line.run("audit", "keys", "--json").stdout)) == 2
+    assert line.run("audit", "head", "--sign").exit_code == 0
+    assert line.run("audit", "check").exit_code == 0
 
 
 def test_without_the_key_nothing_is_signed_and_the_next_step_is_told(line: CommandLine) -> None:
@@ -168,16 +208,35 @@ def test_an_old_copy_of_the_repository_is_found_by_a_witness_only(line: CommandL
     assert "removed from its end" in witnessed.output
 
 
-def test_a_head_of_another_repository_is_refused(line: CommandLine, tmp_path: Path) -> None:
+def test_a_head_of_another_repository_says_nothing_of_this_one(line: CommandLine, tmp_path: Path) -> None:
     other = CommandLine(tmp_path / "other")
     other.folder.mkdir()
     shutil.copy(line.folder / "atesta-signing.key", other.folder)
     other.init()
-    assert other.run("audit", "head", "--sign").exit_code == 0
-    (line.folder / "other.txt").write_text(head(other))
-    witnessed = line.run("audit", "witness", str(line.folder / "other.txt"))
+    theirs = line.folder / "other.txt"
+    theirs.write_text(head(other))
+    refused = line.run("audit", "witness", str(theirs))
+    assert refused.exit_code == BAD_INPUT
+    assert "of other repositories" in refused.output
+
+    theirs.write_text(f"{head(other)}\n{head(line)}")
+    witnessed = line.run("audit", "witness", str(theirs))
+    assert witnessed.exit_code == 0
+    assert "1 heads of other repositories were left out" in witnessed.output
+
+    renamed = head(other).replace(head(other).split("\n")[0], head(line).split("\n")[0])
+    theirs.write_text(renamed)
+    forged = line.run("audit", "witness", str(theirs))
+    assert forged.exit_code == DAMAGED
+    assert "none of the known keys signed it" in forged.output
+
+
+def test_a_head_that_cannot_be_read_is_told_and_the_others_are_held_against_the_log(line: CommandLine) -> None:
+    broken = head(line).replace(f"\n{head(line).split(chr(10))[1]}\n", "\n007\n")
+    (line.folder / "mail").write_text(f"{broken}\n{head(line)}")
+    witnessed = line.run("audit", "witness", str(line.folder / "mail"), "--json")
     assert witnessed.exit_code == DAMAGED
-    assert "none of the known keys signed it" in witnessed.output
+    assert [one["holds"] for one in json.loads(witnessed.stdout)] == [False, True]
 
 
 def test_a_split_view_is_found_by_whoever_has_both_heads(line: CommandLine) -> None:

@@ -238,12 +238,18 @@ def test_a_log_that_was_rolled_back_is_found_by_a_newer_head(
     assert any("rolled back" in line for line in failures)
 
 
-def test_a_fork_is_found_by_a_head_of_the_other_branch(
-    history: SealedHistory, verdict: Callable[..., tuple[int, list[str]]], tmp_path: Path
-) -> None:
+def _forked(history: SealedHistory) -> SealedHistory:
+    """A copy in which one event is another one, signed by the same key."""
     fork = SealedHistory()
     fork.events, fork._stored = list(history.events), history.stored()
     _change(fork)
+    return fork
+
+
+def test_a_fork_is_found_by_a_head_of_the_other_branch(
+    history: SealedHistory, verdict: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    fork = _forked(history)
     mailed = tmp_path / "head"
     mailed.write_text(history.head())
 
@@ -256,9 +262,7 @@ def test_a_fork_is_found_by_a_head_of_the_other_branch(
 def test_a_head_from_before_the_rewriting_gives_it_away(
     history: SealedHistory, verdict: Callable[..., tuple[int, list[str]]], tmp_path: Path
 ) -> None:
-    fork = SealedHistory()
-    fork.events, fork._stored = list(history.events), history.stored()
-    _change(fork)
+    fork = _forked(history)
     mailed = tmp_path / "head"
     mailed.write_text(history.head_at(_failed_verdict(history) + 2))
 
