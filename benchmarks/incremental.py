@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.incremental --gib 5 10 20``: for each size a raw disk is taken in, one per cent of the largest
 size is changed in scattered pieces of 64 KiB, and the second backup of each tool is measured. Atesta learns what
-changed from a changes file beside the disk, as a hypervisor's script writes it; restic and borg read the disk. The
-peers run on the largest size only; Atesta's result there is restored and compared byte for byte.
+changed from a changes file beside the disk, as a hypervisor's script writes it; restic and borg read the disk. What
+Atesta took in is restored and compared byte for byte.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks.contenders import Atesta, Contender, Place, Profile, contenders
 from benchmarks.images import ImageSet, cache_folder
 from benchmarks.measuring import Measured, Step, measure
 from benchmarks.report import write_between_markers
+from benchmarks.size_chart import size_chart
 from benchmarks.this_machine import describe, version_line
 from domain.errors import DamagedDataError
 
@@ -32,6 +33,7 @@ PIECE_BYTES = 64 << 10
 _BLOCK_BYTES = 1 << 20
 _SETTLED_S = 2.5
 _DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+_CHART = _DOCS.parent / "images" / "incremental.svg"
 _DISK = "disk.raw"
 
 
@@ -59,14 +61,14 @@ def main() -> None:
     results: list[Result] = []
     tools = contenders(Profile.DEFAULT)
     for gib in chosen.gib:
-        chosen_tools = tools if gib == max(chosen.gib) else tools[:1]
         with tempfile.TemporaryDirectory(prefix="incremental.", dir=workplace) as folder:
-            results += compare(Path(folder), gib << 30, pieces, chosen_tools)
+            results += compare(Path(folder), gib << 30, pieces, tools)
     command = f"python -m benchmarks.incremental --gib {' '.join(map(str, chosen.gib))}"
     text = as_markdown(results, command, machine, tools)
     print(text)
     if chosen.write_docs:
         write_between_markers(_DOCS, "incremental", text)
+        _CHART.write_text(_chart(results, pieces * PIECE_BYTES))
 
 
 def compare(folder: Path, disk_bytes: int, pieces: int, tools: Sequence[Contender]) -> list[Result]:
@@ -122,6 +124,13 @@ def as_markdown(results: Sequence[Result], command: str, machine: MachineFigures
     where = f"{machine.processors} processors ({machine.processor}), load before {machine.load_before:.1f}"
     when = datetime.now(UTC).date().isoformat()
     return "\n".join([*lines, "", f"`{command}`, {when}, one run; {where}; {versions}."])
+
+
+def _chart(results: Sequence[Result], changed_bytes: int) -> str:
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for one in results:
+        lines.setdefault(one.tool, []).append((one.disk_bytes >> 30, one.second.wall_s))
+    return size_chart(f"Second backup after {changed_bytes / 1e6:,.0f} MB changed, seconds", lines)
 
 
 def _row(one: Result) -> str:
