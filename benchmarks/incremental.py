@@ -116,7 +116,7 @@ def as_markdown(results: Sequence[Result], command: str, machine: MachineFigures
     ratios = [
         f"{one.second.wall_s / ours.second.wall_s:.0f} times as fast as {one.tool}'s"
         for one in results
-        if one.tool != "atesta"
+        if one.tool != "atesta" and one.disk_bytes == largest
     ]
     if ratios:
         lines += ["", f"At {largest >> 30} GiB Atesta's second backup is {' and '.join(ratios)}."]
