@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.model.sizes import size
 from domain.model.verdicts import ConsoleState, Grade, Verdict, VerdictWord
 from domain.ports.guests import DiskFinding, VolumeFinding
 from domain.ports.mail import InlinePicture, OutgoingMail
 from verification.report_page import DiskRow, Figure, ReportPage, Rung, page_html, page_text
 from verification.untrusted_text import cleaned_line, cleaned_lines
-from verification.wording import duration, moment, size
+from verification.wording import duration, moment
 
 _SUBJECT_LENGTH_MAX = 110
 _NAME_LENGTH_MAX = 40

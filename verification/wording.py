@@ -1,11 +1,10 @@
-"""Figures and moments as people read them, whatever the machine's language settings."""
+"""Times and moments as people read them, whatever the machine's language settings."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def moment(when: datetime, *, with_year: bool = True) -> str:
@@ -14,18 +13,6 @@ def moment(when: datetime, *, with_year: bool = True) -> str:
     if not with_year:
         return f"{day} {when:%H:%M}"
     return f"{day} {when.year} {when:%H:%M} {when.tzname() or ''}".rstrip()
-
-
-def size(size_bytes: int) -> str:
-    """``1.5 GiB``: three digits at most before the next unit."""
-    if size_bytes < 1024:
-        return f"{size_bytes} B"
-    value, unit = size_bytes / 1024, _UNITS[0]
-    for larger in _UNITS[1:]:
-        if value < 1000:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.events import backup, prune, restore_point, retention, scrub, verification
 from domain.events.recorded import RecordedEvent
 from domain.model.extents import total_bytes
+from domain.model.sizes import size
 from domain.model.verdicts import VerdictWord
 from domain.ports.catalog import RestorePoint
 from domain.ports.event_log import Envelope, EventLog, NumberedEvent
@@ -127,7 +128,7 @@ def _of_backup(event: RecordedEvent) -> str:
         case backup.PostSnapshot():
             return "The machine was let go of"
         case backup.BackupCompleted():
-            return f"The backup was over: {event.read_bytes} bytes read, {event.stored_bytes} bytes stored"
+            return f"The backup was over: {size(event.read_bytes)} read, {size(event.stored_bytes)} stored"
         case backup.BackupFailed():
             return f"The backup failed: {event.reason}: {event.error}"
         case backup.CleanupOwed():
@@ -141,12 +142,12 @@ def _of_backup(event: RecordedEvent) -> str:
 def _of_disk(event: RecordedEvent) -> str:
     match event:
         case backup.RangesExcluded():
-            size = total_bytes(event.extents)
-            return f"Disk {event.disk_number}: {size} bytes of {event.kind} are left out ({event.where})"
+            left_out = size(total_bytes(event.extents))
+            return f"Disk {event.disk_number}: {left_out} of {event.kind} are left out ({event.where})"
         case backup.ExtentsCaptured():
-            return f"Disk {event.disk_number}: {event.allocated_bytes} of {event.size_bytes} bytes hold something"
+            return f"Disk {event.disk_number}: {size(event.allocated_bytes)} of {size(event.size_bytes)} hold something"
         case backup.ChangesDetermined():
-            return f"Disk {event.disk_number}: changes are {event.method} ({event.cause}), {event.changed_bytes} bytes"
+            return f"Disk {event.disk_number}: changes are {event.method} ({event.cause}), {size(event.changed_bytes)}"
         case backup.ChangeTrackingAudited():
             return (
                 f"Disk {event.disk_number}: {event.sampled_extents} ranges outside the changes compared, "

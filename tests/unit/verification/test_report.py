@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import BadInputError
+from domain.model.sizes import size
 from domain.model.verdicts import ConsoleState, Grade, VerdictWord
 from domain.ports.mail import OutgoingMail
 from tests.unit.verification.report_world import BOOTED, PANICKED, a_report
 from verification.report import VerificationReport, outcome, report_mails, report_subject
-from verification.wording import duration, size
+from verification.wording import duration
 
 
 def mail_of(report: VerificationReport) -> OutgoingMail:
