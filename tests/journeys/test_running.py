@@ -90,9 +90,10 @@ def test_what_a_journal_gets_are_plain_lines(line: CommandLine) -> None:
     command, environment = line.process("run", "--only", "backup")
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
 
-    *jobs, shipped = done.stdout.splitlines()
+    *jobs, shipped, sealed = done.stdout.splitlines()
     assert len(jobs) == 2 * len(MACHINES)
     assert shipped.startswith("history: ")
+    assert sealed.startswith("seal: a signed head covers ")
     assert not {character for character in done.stdout + done.stderr if not character.isprintable()} - {"\n"}
 
 
