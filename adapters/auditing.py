@@ -17,7 +17,16 @@ from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.transparency import KeptHead
 from domain.workflows.event_stream import EventStream
-from domain.workflows.sealing import ExaminedLog, WitnessedHead, adopted_keys, examine_log, seal, witness
+from domain.workflows.sealing import (
+    ExaminedLog,
+    Sealed,
+    WitnessedHead,
+    adopted_keys,
+    examine_log,
+    seal,
+    sealed,
+    witness,
+)
 
 
 class Auditing:
@@ -65,9 +74,9 @@ class Auditing:
             return ""
         return head.note if head is not None else ""
 
-    def sealed_up_to(self) -> int:
-        """The number of the last event that a signed head covers; 0 without one."""
-        return max((head.number for head in self.tree.heads()), default=0)
+    def sealed(self) -> Sealed:
+        """Up to where a signed head that holds covers the history."""
+        return sealed(self.tree, self._log, self.verifier_keys())
 
     def examined(self) -> ExaminedLog:
         """What holds of the transparency log beside the events and the heads that were signed here."""

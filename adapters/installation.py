@@ -17,6 +17,7 @@ from adapters.durable_files import make_folder_durably
 from adapters.locks import FileMachineLocks
 from adapters.secret_files import smtp_password_given
 from adapters.stores.folder import FolderPackStore
+from adapters.stores.folder_heads import FolderHeadStore
 from adapters.stores.folder_log import FolderLogStore
 from domain.errors import DamagedDataError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from domain.model.actor import Actor
     from domain.model.condition import Condition, SpaceCondition
     from domain.ports.progress import Progress
+    from domain.ports.transparency import KeptHead
     from domain.workflows.log_shipping import LogShipping
     from domain.workflows.lost_history import WholeLog
     from domain.workflows.shipped_log import ShippedLog
@@ -52,6 +54,7 @@ class Installation:
         self._smtp_password_given = smtp_password_given()
         self.store = FolderPackStore(configuration.repository_folder)
         self.log_store = FolderLogStore(configuration.repository_folder)
+        self.head_store = FolderHeadStore(configuration.repository_folder)
         self._shipping: LogShipping | None = None
 
     @cached_property
@@ -162,6 +165,15 @@ class Installation:
             self._shipping = LogShipping(vault, self.log, self.log_store, FileMachineLocks(self._state("locks")))
         return self._shipping
 
+    def seal_and_ship(self, vault: Vault) -> KeptHead | None:
+        """Sign a head over all events and put it beside the shipped history; None without the signing key."""
+        from domain.workflows.shipped_heads import ship_head
+
+        head = self.auditing.seal()
+        if head is not None:
+            ship_head(self.shipping(vault), self.head_store, head)
+        return head
+
     def shipped_log(self, vault: Vault) -> ShippedLog:
         """The event store for commands that have the key: what they append is shipped."""
         from domain.workflows.shipped_log import ShippedLog
@@ -199,6 +211,7 @@ class Installation:
             self.events_unshipped(),
             self.clock.now(),
             self.events_lost(),
+            self.auditing.sealed(),
         )
 
     def write_metrics(self, path: Path) -> None:

@@ -113,6 +113,7 @@ class VerificationWorkflow:
         new_id: Callable[[], UUID],
         settings: VerificationSettings,
         signed_head: Callable[[], str] = str,
+        overrides_of: Callable[[str], Sequence[str]] = lambda _machine_id: (),
     ) -> None:
         self._reader = reader
         self._log = log
@@ -129,6 +130,7 @@ class VerificationWorkflow:
         self._new_id = new_id
         self._settings = settings
         self._signed_head = signed_head
+        self._overrides_of = overrides_of
 
     def verify(self, point: RestorePoint) -> VerificationOutcome:
         """Verify one restore point and queue its report.
@@ -410,6 +412,7 @@ class VerificationWorkflow:
             ),
             redacted=self._settings.redact,
             signed_head=self._signed_head(),
+            overrides=tuple(self._overrides_of(point.machine_id)),
         )
         mails = report_mails(
             report, key=stream.stream_id.hex, sender=self._settings.sender, recipients=self._settings.recipients

@@ -104,12 +104,21 @@ def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
         print_error(session.err, error)
         return error.exit_code
     try:
-        atesta.auditing.seal()
+        atesta.seal_and_ship(vault)
     except AtestaError as error:
         session.err.print("No head was signed over what was done; it is recorded nevertheless.")
         print_error(session.err, error)
         return error.exit_code
     return 0
+
+
+def seal_decision(session: Session, atesta: Atesta) -> None:
+    """Sign a head over what a person decided, where the key is at hand; what keeps it from that is only told."""
+    try:
+        atesta.auditing.seal()
+    except AtestaError as error:
+        session.err.print("No head was signed over it; it is recorded nevertheless.")
+        print_error(session.err, error)
 
 
 @contextmanager

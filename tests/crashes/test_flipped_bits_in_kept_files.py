@@ -42,6 +42,7 @@ KINDS = {
     r"state/repository-copy\.json": "test_flipped_bits: description",
     r"state/(events|catalog|chunk-index)\.sqlite": "test_flipped_bits: databases",
     r"log/[0-9a-f]{16}-[0-9a-f]{16}-[0-9a-f]{64}\.events": "here",
+    r"heads/[0-9a-f]{16}\.head": "here",
     r"state/(events|catalog|chunk-index)\.sqlite-(wal|shm)": "here",
     r"state/pictures/[0-9a-f]{64}\.(png|gif)": "here",
     r"state/outbox/[0-9a-z._-]+\.mail": "here",
