@@ -43,7 +43,7 @@ def check_shipped_heads(store: FolderHeadStore, origin: str, tree: Path, events:
     if troubles:
         raise DamagedDataError(
             f"A signed head does not fit the history: {troubles[0]}.",
-            where=f"{store.location}/heads",
+            where=f"{store.location}/heads or {tree}",
             next_step="`atesta audit check` shows whether the history was rewritten; if not, move the file away.",
         )
 

@@ -142,6 +142,14 @@ def test_a_bit_in_the_shipped_history_is_named_and_what_it_held_is_shipped_anew(
     assert recovered.exit_code == 0, recovered.output
 
 
+def test_a_bit_in_a_signed_head_beside_the_history_is_named(line: CommandLine) -> None:
+    head, *_ = files_of(line, "heads/*.head")
+    for offset in range(0, head.stat().st_size, 7):
+        with flipped(head, offset):
+            (told,) = troubles(line)
+            assert f"signed head of {int(head.stem, 16)} entries" in told
+
+
 def test_a_bit_in_the_transparency_log_is_named_or_changes_nothing(line: CommandLine) -> None:
     (path,) = files_of(line, "state/transparency-log.sqlite")
     said = line.run("audit", "check", "--json").stdout
