@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from adapters.audit.signing_key_file import load_signing_key, make_signing_key, put_in_place
+from adapters.audit.signing_key_file import (
+    Passphrase,
+    is_encrypted,
+    load_signing_key,
+    make_signing_key,
+    no_passphrase,
+    put_in_place,
+)
 from adapters.audit.tree_file import TreeFile
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.sealed_log import StoredSealedLog
@@ -44,7 +51,9 @@ class Auditing:
         tree_path: Path,
         key_file: Path,
         clock: Clock,
+        passphrase: Passphrase = no_passphrase,
     ) -> None:
+        self._passphrase = passphrase
         self.tree = TreeFile(tree_path, log)
         self.key_file = key_file
         self._log = log
@@ -58,7 +67,7 @@ class Auditing:
 
     def signing_key(self) -> SigningKey | None:
         """The private key when it is on this machine and the history names it. Raises as ``load_signing_key``."""
-        key = load_signing_key(self.key_file, self._origin)
+        key = load_signing_key(self.key_file, self._origin, self._passphrase)
         return key if key is not None and key.verifier in self.verifier_keys() else None
 
     def seal(self) -> KeptHead | None:
@@ -106,13 +115,23 @@ class Auditing:
             sign=key.sign_text,
         )
 
-    def rotate_key(self) -> VerifierKey:
+    def rotate_key(self, *, passphrase: str | None = None, plain: bool = False) -> VerifierKey:
         """Make a signing key, record it and use it from now on; the one before is kept beside it.
 
-        What a killed rotation left is taken up where it stopped. Raises BadInputError, EnvironmentTroubleError.
+        It is encrypted by ``passphrase``, else by the one that is at hand for the key before, else not at all; one
+        without a passphrase takes the place of one with only when it is asked to be ``plain``. What a killed rotation
+        left is taken up where it stopped. Raises BadInputError, WrongKeyError, EnvironmentTroubleError.
         """
+        chosen = None if plain else passphrase or self._passphrase()
+        if is_encrypted(self.key_file) and not chosen and not plain:
+            raise BadInputError(
+                "The key before has a passphrase, and none is known for the new one.",
+                where=str(self.key_file),
+                next_step="Give one with --encrypt, in ATESTA_SIGNING_KEY_PASSPHRASE or in a file, or say --plain.",
+            )
         waiting = self.key_file.with_name(f"{self.key_file.name}.new")
-        key = load_signing_key(waiting, self._origin) or make_signing_key(waiting, self._origin)
+        key = load_signing_key(waiting, self._origin, lambda: chosen)
+        key = key or make_signing_key(waiting, self._origin, chosen)
         if key.verifier not in self.verifier_keys():
             created = next(self._log.events_after(0, topics=[RepositoryCreated.TOPIC])).event
             stream = EventStream.resumed(self._writing_log(), self._clock, created.originator_id, REPOSITORY)

@@ -162,9 +162,10 @@ class RetentionSection(RetentionRules, frozen=True, kw_only=True, forbid_unknown
 
 
 class AuditSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the private key is that signs heads of the transparency log."""
+    """Where the private key is that signs heads of the transparency log, and its passphrase if it has one."""
 
     signing_key: str = "atesta-signing.key"
+    signing_key_passphrase_file: str | None = None
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

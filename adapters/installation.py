@@ -16,6 +16,7 @@ from adapters.configuration import LoadedConfiguration
 from adapters.durable_files import make_folder_durably
 from adapters.locks import FileMachineLocks
 from adapters.secret_files import smtp_password_given
+from adapters.signing_passphrase import signing_passphrase, signing_passphrase_given
 from adapters.stores.folder import FolderPackStore
 from adapters.stores.folder_heads import FolderHeadStore
 from adapters.stores.folder_log import FolderLogStore
@@ -52,6 +53,7 @@ class Installation:
         self.clock = SystemClock()
         # Read at once: it is taken out of the environment, so that no program started later inherits it.
         self._smtp_password_given = smtp_password_given()
+        self._signing_passphrase_given = signing_passphrase_given()
         self.store = FolderPackStore(configuration.repository_folder)
         self.log_store = FolderLogStore(configuration.repository_folder)
         self.head_store = FolderHeadStore(configuration.repository_folder)
@@ -120,8 +122,13 @@ class Installation:
 
         return FolderOutbox(self._state("outbox"))
 
-    def create(self, passphrase: str) -> str:
-        """Make the repository and record it; returns the recovery key."""
+    def create(self, passphrase: str, signing_passphrase: str | None = None) -> str:
+        """Make the repository and record it; returns the recovery key.
+
+        A signing key that is made is encrypted by ``signing_passphrase``, when it is given.
+        """
+        if signing_passphrase is not None:
+            self._signing_passphrase_given = signing_passphrase
         from adapters.creating import create_repository
         from adapters.eventstore.event_log import SQLiteEventLog
 
@@ -132,6 +139,7 @@ class Installation:
             state_folder=self.configuration.state_folder,
             key_file=self._signing_key_file,
             clock=self.clock,
+            signing_passphrase=self.signing_passphrase_at_hand,
         )
 
     @cached_property
@@ -149,6 +157,7 @@ class Installation:
             tree_path=self._state(TREE_FILE_NAME),
             key_file=self._signing_key_file,
             clock=self.clock,
+            passphrase=self.signing_passphrase_at_hand,
         )
 
     def open_vault(self, secret: str) -> Vault:
@@ -255,6 +264,11 @@ class Installation:
     @property
     def _signing_key_file(self) -> Path:
         return self.configuration.path(self.configuration.content.audit.signing_key)
+
+    def signing_passphrase_at_hand(self) -> str | None:
+        """The signing key's passphrase, from the environment or a file; nobody is asked."""
+        file = self.configuration.content.audit.signing_key_passphrase_file
+        return signing_passphrase(self._signing_passphrase_given, self.configuration.path(file) if file else None)
 
     @property
     def _events_path(self) -> Path:
