@@ -65,12 +65,13 @@ class Atesta(Installation):
         from adapters.guests.outside import OutsideGuestFileSystems
         from domain.workflows.backup import BackupWorkflow
         from domain.workflows.backup_run import BackupSettings
+        from domain.workflows.timed_log import TimedLog
 
         self._refuse_lost_packs()
         policy = self.configuration.content.backup
         return BackupWorkflow(
             vault=vault,
-            log=self.shipped_log(vault),
+            log=TimedLog(self.shipped_log(vault), vault.stages),
             index=self.index,
             catalog=self.catalog,
             locks=self.locks,

@@ -66,7 +66,12 @@ def cache_folder() -> Path:
 
 
 def cached_images(kind: str, recipe: bytes, make: Callable[[Path], None]) -> ImageSet:
-    """The images that ``make`` wrote into a folder for this recipe, made now unless they are there.
+    """The images that ``make`` wrote into a folder for this recipe, made now unless they are there."""
+    return ImageSet(folder=cached_folder(kind, recipe, make))
+
+
+def cached_folder(kind: str, recipe: bytes, make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` filled for this recipe, now unless it is there.
 
     Two builders at once wait for each other; a build that was killed leaves nothing under the final name.
     """
@@ -80,4 +85,4 @@ def cached_images(kind: str, recipe: bytes, make: Callable[[Path], None]) -> Ima
             unfinished.mkdir()
             make(unfinished)
             unfinished.rename(folder)
-    return ImageSet(folder=folder)
+    return folder

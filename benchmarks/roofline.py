@@ -32,6 +32,7 @@ from domain.content.chunking import Chunker, ChunkingParameters
 from domain.content.packs import FRAME_PLAIN_BYTES_MAX
 from domain.errors import AtestaError
 from domain.model.extents import Extent
+from domain.model.stages import Stage, StageProfile, held_back_by
 from domain.workflows.pack_writing import COMPRESSION
 from domain.workflows.segment_windows import WINDOW_BYTES
 
@@ -40,6 +41,13 @@ _SAMPLE_BYTES = 256 << 20
 _CHUNK_BYTES = 64 << 10
 _KEY = bytes(32)
 _NONCE = bytes(12)
+_STEPS_OF_STAGE = {
+    Stage.READING: ("read",),
+    Stage.CUTTING: ("cut",),
+    Stage.HASHING: ("BLAKE3 of chunks", "BLAKE3 of packs"),
+    Stage.COMPRESSING: ("zstandard",),
+    Stage.SEALING: ("AES-GCM",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +119,19 @@ def as_markdown(
     return "\n".join(lines)
 
 
+def stages_as_markdown(steps: Mapping[str, float], write_s: float, profile: StageProfile) -> str:
+    """Each stage of the real pipeline, in seconds over its workers, beside what it would take by itself."""
+    ideal = {stage: sum(steps[name] for name in names) for stage, names in _STEPS_OF_STAGE.items()}
+    ideal[Stage.WRITING] = write_s
+    lines = ["| stage | alone | real, by the workers | share | CPU |", "|---|--:|--:|--:|--:|"]
+    for stage in Stage:
+        time = profile.by_workers[stage]
+        alone = f"{ideal[stage]:.2f}" if stage in ideal else ""
+        lines.append(f"| {stage} | {alone} | {time.wall_s:.2f} | {profile.share(stage):.0%} | {time.cpu_s:.2f} |")
+    lines += ["", f"Held back by {held_back_by(profile)}."]
+    return "\n".join(lines)
+
+
 def measure_rates(image: Path, folder: Path) -> Rates:
     """Measure every step on content spread over ``image``; writes go to ``folder``."""
     windows = list(_windows(image))
@@ -155,6 +176,8 @@ def main() -> int:
         restore_s = statistics.median(one.restore_s for one in rounds)
         steps = ingest_steps(ingest, rates)
         print("\n" + as_markdown("ingest", steps, ingest.packed_bytes, rates, cores=cores, real_s=ingest_s))
+        middle = sorted(rounds, key=lambda one: one.ingest_s)[len(rounds) // 2]
+        print("\n" + stages_as_markdown(steps, ingest.packed_bytes / rates.write, middle.profile))
         steps = restore_steps(restore, rates)
         print("\n" + as_markdown("restore", steps, restore.disk_bytes, rates, cores=cores, real_s=restore_s))
     except AtestaError as error:
@@ -167,6 +190,7 @@ def main() -> int:
 class _Real:
     ingest: Load
     ingest_s: float
+    profile: StageProfile
     restore: Load
     restore_s: float
 
@@ -189,6 +213,7 @@ def _real(found: ImageSet, folder: Path, cores: int) -> _Real:
     return _Real(
         ingest=Load(disk_bytes=figures.read_bytes, plain_bytes=figures.new_bytes, packed_bytes=packed_bytes),
         ingest_s=ingest_s,
+        profile=taken.profile,
         restore=Load(
             disk_bytes=given_bytes,
             plain_bytes=given_bytes,

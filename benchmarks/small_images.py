@@ -30,9 +30,18 @@ class SmallSizes:
     swapped_out_bytes: int = 6 * MIB
 
 
-def recipe() -> bytes:
+MEDIUM = SmallSizes(
+    root_bytes=1024 * MIB,
+    installed_bytes=400 * MIB,
+    later_bytes=100 * MIB,
+    swap_bytes=128 * MIB,
+    swapped_out_bytes=32 * MIB,
+)
+
+
+def recipe(sizes: SmallSizes) -> bytes:
     """What the images depend on besides this machine's files, as bytes to be hashed."""
-    return repr((_RECIPE_VERSION, _SOURCES, SmallSizes())).encode()
+    return repr((_RECIPE_VERSION, _SOURCES, sizes)).encode()
 
 
 def make_small_images(folder: Path, sources: Sequence[Path] = _SOURCES, sizes: SmallSizes | None = None) -> None:

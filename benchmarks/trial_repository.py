@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -16,25 +16,28 @@ from adapters.disks.disk_files import open_disk
 from adapters.disks.writing.raw_writer import RawWriter
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
+from adapters.stage_clock import StageClock
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
 from domain.events.backup import ChunksWritten
 from domain.events.restore_point import StoredDisk
+from domain.model.stages import StageProfile
 from domain.ports.progress import Silent
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.ingest import Ingest
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.restore import restore_disk
 from domain.workflows.segment_worker import IngestFigures
-from domain.workflows.vault import create_vault, open_vault
+from domain.workflows.vault import Vault, create_vault, open_vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenImages:
-    """What an ingest gave: the disks, in the order of the images, and the run's figures."""
+    """What an ingest gave: the disks, in the order of the images, the run's figures, and where its time went."""
 
     disks: tuple[StoredDisk, ...]
     figures: IngestFigures
+    profile: StageProfile
 
 
 class TrialRepository:
@@ -60,10 +63,16 @@ class TrialRepository:
 
     def take(self, images: Sequence[Path], workers: int = 2) -> TakenImages:
         """Take images in, in order, durable when it returns; each pack is an event before it counts as known."""
+        clock = StageClock()
+        with clock.run(workers):
+            disks, figures = self._take(images, workers, replace(self.vault, stages=clock))
+        return TakenImages(disks=tuple(disks), figures=figures, profile=clock.profile())
+
+    def _take(self, images: Sequence[Path], workers: int, vault: Vault) -> tuple[list[StoredDisk], IngestFigures]:
         stream, versions = uuid4(), count(1)
         disks = []
         with Ingest(
-            self.vault, self.index, lambda pack: self._record(stream, next(versions), pack), Silent(), workers
+            vault, self.index, lambda pack: self._record(stream, next(versions), pack), Silent(), workers
         ) as ingest:
             for number, path in enumerate(images):
                 disk = open_disk(path)
@@ -82,7 +91,7 @@ class TrialRepository:
                 finally:
                     disk.close()
             ingest.finish()
-            return TakenImages(disks=tuple(disks), figures=ingest.figures)
+            return disks, ingest.figures
 
     def give_back(self, disk: StoredDisk, target: Path, workers: int = 2) -> int:
         """Restore a disk to a raw image, durable when it returns; the bytes that it holds."""

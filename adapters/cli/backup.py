@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_seconds, human_size, print_error, print_json
+from adapters.cli.profile import Profiling, described_profile, print_profile
 from adapters.cli.progress import TerminalProgress
 from adapters.cli.session import Session, session_of, ship_history, told
 from domain.errors import AtestaError
@@ -37,6 +39,9 @@ def run(
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be backed up.")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where the time went, stage by stage, and what held the backup back.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Back up machines: read what changed, store what is new, commit one restore point each.
@@ -54,13 +59,18 @@ def run(
             _print_dry_run(session, machines, json=json)
             return
         vault = session.vault(atesta, meanwhile=atesta.import_backup)
-        summaries, failures = _back_up_all(session, atesta, vault, machines, full=full, compare_source=compare_source)
+        profiling = Profiling(atesta.configuration.workers) if profile else None
+        summaries, failures = _back_up_all(
+            session, atesta, vault, machines, profiling, full=full, compare_source=compare_source
+        )
         exit_code = ship_history(session, atesta, vault)
         if json:
-            print_json([_described(summary) for summary in summaries])
+            print_json([_described(summary, profiling) for summary in summaries])
         else:
             for summary in summaries:
                 _print_summary(session, summary)
+                if profiling is not None:
+                    print_profile(session.out, profiling.profiles[summary.backup_id], summary.read_bytes)
         if atesta.configuration.content.backup.verify if verify is None else verify:
             exit_code = _verify(session, atesta, vault, summaries, quiet=json)
         elif summaries and not json:
@@ -76,6 +86,7 @@ def _back_up_all(
     atesta: Atesta,
     vault: Vault,
     machines: tuple[Machine, ...],
+    profiling: Profiling | None,
     *,
     full: bool,
     compare_source: bool,
@@ -83,10 +94,12 @@ def _back_up_all(
     summaries: list[BackupSummary] = []
     failures: list[AtestaError] = []
     with TerminalProgress(session.err) as progress:
-        workflow = atesta.backup_workflow(vault, progress, full=full, compare_source=compare_source)
+        heard = vault if profiling is None else profiling.listening(vault)
+        workflow = atesta.backup_workflow(heard, progress, full=full, compare_source=compare_source)
         for machine in machines:
+            back_up = partial(workflow.back_up, atesta.source, machine)
             try:
-                summaries.append(workflow.back_up(atesta.source, machine))
+                summaries.append(back_up() if profiling is None else profiling.measured(back_up))
             except AtestaError as error:
                 failures.append(error)
                 session.err.print(Text(f"{cleaned(machine.name)} was not backed up."))
@@ -149,9 +162,11 @@ def _print_dry_run(session: Session, machines: tuple[Machine, ...], *, json: boo
         )
 
 
-def _described(summary: BackupSummary) -> dict[str, object]:
+def _described(summary: BackupSummary, profiling: Profiling | None) -> dict[str, object]:
     described = asdict(summary)
     machine = described.pop("machine")
+    if profiling is not None:
+        described["profile"] = described_profile(profiling.profiles[summary.backup_id], summary.read_bytes)
     return {
         **described,
         "point_id": summary.point_id.hex,

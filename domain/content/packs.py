@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import accumulate, pairwise
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -152,10 +153,17 @@ class PackTable:
             raise _damaged("a frame is longer than what it holds")
 
 
+class Compressor(Protocol):
+    """Makes one zstandard frame, with its content size, of each piece."""
+
+    def compress(self, data: memoryview | bytes, /) -> bytes:
+        """Compress one piece."""
+
+
 class FrameSealer:
     """Compresses and seals frames of one pack; not safe for use by several threads."""
 
-    def __init__(self, keys: RepositoryKeys, header: PackHeader, compressor: zstandard.ZstdCompressor) -> None:
+    def __init__(self, keys: RepositoryKeys, header: PackHeader, compressor: Compressor) -> None:
         self.header = header
         self._cipher = keys.pack_cipher(header.salt)
         self._associated = header.encoded()

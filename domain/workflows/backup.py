@@ -15,6 +15,7 @@ from domain.events.restore_point import StoredDisk
 from domain.events.stream_rules import BACKUP_RUN
 from domain.model.extents import Extent
 from domain.model.machines import Machine
+from domain.model.stages import Stage
 from domain.ports.catalog import Catalog, RestorePoint
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.clock import Clock
@@ -83,8 +84,7 @@ class BackupWorkflow:
         """
         with self._locks.held(machine.machine_id):
             self._vault.store.sweep()
-            self._index.catch_up()
-            self._catalog.catch_up()
+            self._catch_up()
             self._close_interrupted(machine)
             record_machine(self._vault, self._log, self._clock, machine)
             try:
@@ -120,10 +120,10 @@ class BackupWorkflow:
     ) -> BackupSummary:
         # Again, after the start is recorded: from here on a prune waits for this run and leaves its parent alone, but
         # what was expired or retired before must not be built upon.
-        self._index.catch_up()
-        self._catalog.catch_up()
+        self._catch_up()
         presence = PackPresence(self._vault, self._index, stream, self._progress)
-        presence.look_first()
+        with self._vault.stages.stage(Stage.LOOKING_UP):
+            presence.look_first()
         points = self._catalog.points(machine.machine_id)
         if parent is not None and parent.point_id not in {point.point_id for point in points}:
             with stream.turn() as place:
@@ -133,6 +133,11 @@ class BackupWorkflow:
         is_due = every > 0 and (len(points) + 1) % every == 0
         settings = replace(self._settings, compare_source=self._settings.compare_source or is_due)
         return BackupRun(self._tools, stream, settings, presence, parent, cause).carry_out(source, machine)
+
+    def _catch_up(self) -> None:
+        with self._vault.stages.stage(Stage.EVENTS):
+            self._index.catch_up()
+            self._catalog.catch_up()
 
     def _damaged_ranges(self, disk: StoredDisk) -> tuple[Extent, ...]:
         reader = ChunkReader(self._vault, self._index)
@@ -163,8 +168,7 @@ class BackupWorkflow:
                     BackupFailed(**place, reason="interrupted", error="The run was killed or the power went.")
                 )
         if runs:
-            self._index.catch_up()
-            self._catalog.catch_up()
+            self._catch_up()
 
     def _fail(self, stream: EventStream, error: BaseException) -> None:
         """Record the failure; when even that fails, the next run finds the open run and closes it."""

@@ -27,6 +27,7 @@ from domain.model.disk_changes import ChangeMethod
 from domain.model.extents import total_bytes
 from domain.model.machines import Machine, matches
 from domain.model.protection import Consistency, SnapshotPlan
+from domain.model.stages import Stage
 from domain.ports.catalog import RestorePoint
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.clock import Clock
@@ -168,7 +169,8 @@ class BackupRun:
             # After the machine was found to have held still: the packs must not speak of a point that was torn.
             manifest = self._manifest(frozen, taken)
             # Before the manifest: in a durable pack it says that its point can be restored.
-            self._presence.look_again()
+            with tools.vault.stages.stage(Stage.LOOKING_UP):
+                self._presence.look_again()
             manifest_id = ingest.finish_with(manifest)
             return self._commit(ingest, manifest, manifest_id, taken, frozen.remarks, started_s)
 

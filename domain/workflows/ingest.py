@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 from domain.content.disk_map import ZERO_ID, MapRoot, build_map, segment_count
 from domain.content.map_merge import leaf_ids_at, merge_map
 from domain.model.extents import Extent
+from domain.model.stages import Stage
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.disks import FrozenDisk
 from domain.ports.progress import Progress
@@ -87,9 +88,10 @@ class Ingest:
         for number, leaf_id in self._worked(take, segment_tasks(disk, excluded, segment_bytes)):
             leaf_ids[number] = leaf_id
             with_data += 1
-        root = build_map(
-            leaf_ids, disk_bytes=disk.size_bytes, segment_bytes=segment_bytes, store_node=self._run.store_node
-        )
+        with self._run.stages.stage(Stage.MAPS):
+            root = build_map(
+                leaf_ids, disk_bytes=disk.size_bytes, segment_bytes=segment_bytes, store_node=self._run.store_node
+            )
         return IngestedDisk(
             root=root,
             segments_total=len(leaf_ids),
@@ -117,13 +119,15 @@ class Ingest:
 
         def take(worker: SegmentWorker, work: tuple[SegmentUpdate, bytes]) -> tuple[int, bytes]:
             update, leaf_id = work
-            old = reader.read_leaf_columns(leaf_id, update.task.place.length)
+            with self._run.stages.stage(Stage.MAPS):
+                old = reader.read_leaf_columns(leaf_id, update.task.place.length)
             return update.task.number, self._updater(worker).update_segment(disk, update, old)
 
         leaves = dict(self._worked(take, _with_leaves(updates, parent, reader)))
-        root = merge_map(
-            parent, leaves, disk_bytes=disk.size_bytes, load_node=reader.read_node, store_node=self._run.store_node
-        )
+        with self._run.stages.stage(Stage.MAPS):
+            root = merge_map(
+                parent, leaves, disk_bytes=disk.size_bytes, load_node=reader.read_node, store_node=self._run.store_node
+            )
         return IngestedDisk(
             root=root,
             segments_total=segment_count(disk.size_bytes, segment_bytes),
@@ -159,8 +163,14 @@ class Ingest:
         return manifest_id
 
     def _finish_data(self) -> None:
-        for done in [self._pool.submit(worker.writer.finish) for worker in self._workers]:
-            done.result()
+        finishing = [self._pool.submit(self._finish_pack, worker) for worker in self._workers]
+        with self._run.stages.stage(Stage.WAITING):
+            for done in finishing:
+                done.result()
+
+    def _finish_pack(self, worker: SegmentWorker) -> None:
+        with self._run.stages.at_work():
+            worker.writer.finish()
 
     def _worked(self, work: Callable[[SegmentWorker, WorkT], ResultT], tasks: Iterator[WorkT]) -> Iterator[ResultT]:
         """Run the tasks on the workers, never more than one for each, in no order."""
@@ -173,14 +183,16 @@ class Ingest:
                     more = False
                 else:
                     running.add(self._pool.submit(self._on_a_worker, work, task))
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            with self._run.stages.stage(Stage.WAITING):
+                done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
 
     def _on_a_worker(self, work: Callable[[SegmentWorker, WorkT], ResultT], task: WorkT) -> ResultT:
         worker = self._idle.pop()
         try:
-            return work(worker, task)
+            with self._run.stages.at_work():
+                return work(worker, task)
         finally:
             self._idle.append(worker)
 

@@ -21,6 +21,8 @@ from domain.content.packs import (
     PackKind,
     PackTable,
 )
+from domain.model.stages import Stage
+from domain.ports.stages import Stages
 from domain.ports.store import PackDraft
 from domain.workflows.vault import Vault
 
@@ -58,6 +60,19 @@ class NewChunk(NamedTuple):
     offset: int = -1
 
 
+class TimedCompressor:
+    """A compressor whose work belongs to the stage "compressing"."""
+
+    def __init__(self, inner: zstandard.ZstdCompressor, stages: Stages) -> None:
+        self._inner = inner
+        self._stages = stages
+
+    def compress(self, data: memoryview | bytes) -> bytes:
+        """Compress one frame."""
+        with self._stages.stage(Stage.COMPRESSING):
+            return self._inner.compress(data)
+
+
 class PackWriter:
     """Writes packs of one kind for one thread. ``on_durable`` is called for each pack once it is durable."""
 
@@ -65,7 +80,8 @@ class PackWriter:
         self._vault = vault
         self._kind = kind
         self._on_durable = on_durable
-        self._compressor = zstandard.ZstdCompressor(compression_params=COMPRESSION)
+        self._stages = vault.stages
+        self._compressor = TimedCompressor(zstandard.ZstdCompressor(compression_params=COMPRESSION), self._stages)
         self._draft: PackDraft | None = None
 
     def write(self, chunks: Sequence[NewChunk], buffer: memoryview | None = None) -> None:
@@ -91,7 +107,8 @@ class PackWriter:
         table, ending = self._sealer.finished()
         self._append(ending)
         pack_id = self._digest.digest()
-        self._draft.commit(pack_id)
+        with self._stages.stage(Stage.WRITING):
+            self._draft.commit(pack_id)
         self._draft = None
         self._on_durable(WrittenPack(pack_id=pack_id, pack_bytes=self._pack_bytes, kind=self._kind, table=table))
 
@@ -105,9 +122,9 @@ class PackWriter:
         if self._draft is None:
             self._begin()
         plain = _plain(frame, buffer)
-        self._append(
-            self._sealer.seal(plain, [chunk.chunk_id for chunk in frame], [len(chunk.data) for chunk in frame])
-        )
+        with self._stages.stage(Stage.SEALING):
+            sealed = self._sealer.seal(plain, [one.chunk_id for one in frame], [len(one.data) for one in frame])
+        self._append(sealed)
         if self._pack_bytes >= PACK_BYTES_TARGET or self._sealer.chunk_count >= PACK_CHUNKS_TARGET:
             self.finish()
 
@@ -115,7 +132,8 @@ class PackWriter:
         header = PackHeader(
             kind=self._kind, salt=self._vault.randomness(SALT_BYTES), repository_id=self._vault.repository_id
         )
-        self._draft = self._vault.store.new_pack()
+        with self._stages.stage(Stage.WRITING):
+            self._draft = self._vault.store.new_pack()
         self._sealer = FrameSealer(self._vault.keys, header, self._compressor)
         self._digest = blake3()
         self._pack_bytes = 0
@@ -125,8 +143,10 @@ class PackWriter:
 
     def _append(self, data: bytes) -> None:
         assert self._draft is not None
-        self._digest.update(data)
-        self._draft.append(data)
+        with self._stages.stage(Stage.HASHING):
+            self._digest.update(data)
+        with self._stages.stage(Stage.WRITING):
+            self._draft.append(data)
         self._pack_bytes += len(data)
 
 

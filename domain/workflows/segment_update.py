@@ -11,6 +11,7 @@ from domain.content.disk_map import ZERO_ID, MappedPiece
 from domain.content.leaf import Kept, Leaf
 from domain.content.recut import recut
 from domain.model.extents import Extent, clipped, subtracted, total_bytes
+from domain.model.stages import Stage
 from domain.ports.disks import FrozenDisk
 from domain.workflows.pack_writing import NewChunk, PackWriter
 from domain.workflows.segment_tasks import SegmentTask, segment_tasks
@@ -62,23 +63,27 @@ class SegmentUpdater:
             ranges = list(clipped(task.ranges, window))
             for gap in subtracted([window], ranges):
                 segment[gap.offset : gap.end] = bytes(gap.length)
-            for extent in ranges:
-                disk.read_into(task.place.offset + extent.offset, segment[extent.offset : extent.end])
+            with self._run.stages.stage(Stage.READING):
+                for extent in ranges:
+                    disk.read_into(task.place.offset + extent.offset, segment[extent.offset : extent.end])
             part.read_bytes += total_bytes(ranges)
             return ranges
 
-        found = recut(self._run.chunker, segment, old, update.changes, load)
+        with self._run.stages.stage(Stage.CUTTING):
+            found = recut(self._run.chunker, segment, old, update.changes, load)
         stored = self._stored(segment, [one for one in found if isinstance(one, Piece)], part)
         part.chunks_duplicate += sum(old.chunk_count(one) for one in found if isinstance(one, Kept))
         self._run.count(part)
         self._run.progress.advance(total_bytes(update.changes))
-        leaf = old.spliced([one if isinstance(one, Kept) else next(stored) for one in found])
-        return self._run.store_node(leaf.encoded()) if leaf.ids else ZERO_ID
+        with self._run.stages.stage(Stage.MAPS):
+            leaf = old.spliced([one if isinstance(one, Kept) else next(stored) for one in found])
+            return self._run.store_node(leaf.encoded()) if leaf.ids else ZERO_ID
 
     def _stored(self, segment: memoryview, pieces: Sequence[Piece], part: IngestFigures) -> Iterator[MappedPiece]:
         """Hash new pieces and write those that are stored nowhere yet; how each stands in the map."""
         chunk_id = self._run.vault.keys.chunk_id
-        ids = [ZERO_ID if piece.is_zero else chunk_id(_bytes_of(segment, piece)) for piece in pieces]
+        with self._run.stages.stage(Stage.HASHING):
+            ids = [ZERO_ID if piece.is_zero else chunk_id(_bytes_of(segment, piece)) for piece in pieces]
         unwritten = self._run.unstored(set(ids) - {ZERO_ID})
         new = []
         for piece, piece_id in zip(pieces, ids, strict=True):

@@ -18,6 +18,7 @@ from domain.content.keys import (
     wrap_key,
 )
 from domain.errors import BadInputError, DamagedDataError
+from domain.ports.stages import UNTIMED, Stages
 from domain.ports.store import PackStore
 
 DOCUMENT = "repository.json"
@@ -37,13 +38,14 @@ class RepositoryDescription:
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """An opened repository."""
+    """An opened repository. ``stages`` hears what the threads of a backup do, when a profile was asked for."""
 
     repository_id: bytes
     chunking: ChunkingParameters
     keys: RepositoryKeys
     store: PackStore
     randomness: Randomness
+    stages: Stages = UNTIMED
 
 
 def create_vault(

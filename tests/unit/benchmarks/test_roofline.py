@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.roofline import Load, Rates, as_markdown, ideal_seconds, ingest_steps, measure_rates, restore_steps
+from benchmarks.roofline import (
+    Load,
+    Rates,
+    as_markdown,
+    ideal_seconds,
+    ingest_steps,
+    measure_rates,
+    restore_steps,
+    stages_as_markdown,
+)
+from domain.model.stages import Stage, StageProfile, StageTime
 
 RATES = Rates(
     copy=20.0,
@@ -52,6 +62,19 @@ def test_the_table_shows_shares_and_how_near_the_real_one_comes() -> None:
     assert "| zstandard | 20.00 | 48% |" in table
     assert "| ideal on 2 cores | 21.00 | |" in table
     assert "| real | 28.00 | 0.75 of the ideal's speed |" in table
+
+
+def test_each_stage_of_the_real_run_stands_beside_what_it_takes_alone() -> None:
+    times = {**dict.fromkeys(Stage, StageTime()), Stage.COMPRESSING: StageTime(30.0, 29.0)}
+    profile = StageProfile(elapsed_s=28.0, workers=2, by_workers=times, by_run=times, process_cpu_s=30.0)
+
+    table = stages_as_markdown(ingest_steps(LOAD, RATES), 0.2, profile)
+
+    assert "| compressing | 20.00 | 30.00 | 54% | 29.00 |" in table
+    assert "| hashing | 6.00 |" in table, "chunks and packs"
+    assert "| writing | 0.20 |" in table
+    assert "| waiting |  |" in table
+    assert "Held back by the processor, mostly compressing" in table
 
 
 def test_every_step_is_measured(tmp_path: Path) -> None:
