@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from uuid import UUID
 
 from adapters.audit.signing_key_file import load_signing_key, make_signing_key, put_in_place
 from adapters.audit.tree_file import TreeFile
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.sealed_log import StoredSealedLog
+from domain.content.entry_proof import EntryProof
 from domain.content.signed_note import SigningKey, VerifierKey
 from domain.errors import AtestaError, BadInputError
 from domain.events.repository import RepositoryCreated, SigningKeyAdopted
@@ -17,6 +19,7 @@ from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
 from domain.ports.transparency import KeptHead
 from domain.workflows.event_stream import EventStream
+from domain.workflows.proving import ProofWitness, prove
 from domain.workflows.sealing import ExaminedLog, WitnessedHead, adopted_keys, examine_log, seal, witness
 
 
@@ -58,12 +61,24 @@ class Auditing:
         return seal(self.tree, key) if key is not None else None
 
     def head_for_mails(self) -> str:
-        """A head over all events so far, or nothing: what is wrong is told when the command seals at its end."""
+        """The newest head, or nothing: what is wrong is told when the command seals at its end."""
         try:
-            head = self.seal()
+            return next((head.note for head in reversed(self.tree.heads())), "")
         except AtestaError:
             return ""
-        return head.note if head is not None else ""
+
+    def proof_for_mails(self, topic: str, stream: UUID, after: int) -> EntryProof | None:
+        """Sign a head over all events so far, and prove that the event ``topic`` of ``stream`` after ``after`` is in.
+
+        None where there is no head; what is wrong is told as for ``head_for_mails``.
+        """
+        try:
+            head = self.seal()
+            if head is None:
+                return None
+            return prove(self.tree, self._log, topic, stream, after, head, self.verifier_keys())
+        except AtestaError:
+            return None
 
     def sealed_up_to(self) -> int:
         """The number of the last event that a signed head covers; 0 without one."""
@@ -77,7 +92,16 @@ class Auditing:
         """What today's log says to its heads from elsewhere, after it took in what is new; other logs' are left out."""
         self.tree.follow()
         found = witness(self.tree, notes, self.verifier_keys())
-        return [one for one in found if one.origin in ("", self._origin)]
+        return [one for one in found if self.is_ours(one.origin)]
+
+    def is_ours(self, origin: str) -> bool:
+        """Whether a head or a proof may be of this log: it names it, or what it names cannot be read."""
+        return origin in ("", self._origin)
+
+    def proof_witness(self) -> ProofWitness:
+        """What holds proofs from elsewhere against today's log, after it took in what is new."""
+        self.tree.follow()
+        return ProofWitness(self.tree, self._log, self._log, self.verifier_keys())
 
     def sealed_log(self) -> StoredSealedLog:
         """The history with its newest head, for evidence. Raises BadInputError without the key."""

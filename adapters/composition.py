@@ -126,6 +126,7 @@ class Atesta(Installation):
             progress=progress,
             new_id=uuid4,
             signed_head=self.auditing.head_for_mails,
+            proven=self.auditing.proof_for_mails,
             settings=VerificationSettings(
                 memory_bytes_max=parse_size(content.lab.memory),
                 processors_max=content.lab.processors,
