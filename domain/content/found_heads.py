@@ -11,8 +11,7 @@ _NOTE = (
 )
 _HEAD = re.compile(_NOTE)
 _PROOF = re.compile(
-    r"c2sp\.org/tlog-proof@v1\nextra [A-Za-z0-9+/=]{1,6000}\nindex \d{1,19}\n(?:[A-Za-z0-9+/]{43}=\n){0,63}\n"
-    + _NOTE
+    r"c2sp\.org/tlog-proof@v1\nextra [A-Za-z0-9+/=]{1,100000}\nindex \d{1,19}\n(?:[A-Za-z0-9+/]{43}=\n){0,63}\n" + _NOTE
 )
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)*[ \t]*", re.MULTILINE)
 _LINE_END = re.compile(r"[ \t]*(?:\r\n|\r|\n)")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from domain.content.entry_proof import EntryProof, parse_proof
+from domain.content.entry_proof import STATE_BYTES_MAX, EntryProof, parse_proof
 from domain.content.log_entry import LogEntry, decode_entry, encode_entry, entry_of
 from domain.content.merkle import inclusion_proof, leaf_hash
 from domain.content.shipped_log import StoredRow
@@ -61,12 +61,12 @@ def prove(
                 found = row
         if len(covered) < len(portion):
             break
-    if found is None:
+    if found is None or len(found.state) > STATE_BYTES_MAX:
         return None
     index = head.size - 1 - behind
     with tree.nodes() as node:
         hashes = inclusion_proof(index, head.size, node)
-    proof = EntryProof(encode_entry(entry_of(found)), index, tuple(hashes), head.note)
+    proof = EntryProof(encode_entry(entry_of(found)), found.state, index, tuple(hashes), head.note)
     proof.checked(keys)
     return proof
 

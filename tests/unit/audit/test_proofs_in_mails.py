@@ -7,8 +7,11 @@ import email.policy
 import hashlib
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 from uuid import UUID
@@ -29,6 +32,7 @@ from tests.doubles.cheap_repository import cheap_secrets
 from tests.doubles.dark_lab import NOT_BOOTED, use_dark_lab
 from tests.doubles.exported_folder import CommandLine
 
+VERIFIER = Path("verification/independent/verify_proof.py").absolute()
 DAMAGED, BAD_INPUT, INTERRUPTED = DamagedDataError.exit_code, BadInputError.exit_code, 130
 
 
@@ -91,7 +95,8 @@ def opened(mail: Path) -> tuple[str, str]:
     assert attachment.get_filename() == "proof.txt"
     body = message.get_body(("plain",))
     assert body is not None
-    return tuple(part.get_content().replace("\r\n", "\n") for part in (body, attachment))  # type: ignore[return-value]
+    text, proof = (part.get_content().replace("\r\n", "\n") for part in (body, attachment))
+    return text, proof
 
 
 def keys(line: CommandLine) -> list[str]:
@@ -118,6 +123,16 @@ def test_a_mail_brings_the_proof_of_its_verdict_in_the_head_that_it_shows(line: 
     assert entry.topic == VerdictReached.TOPIC
     assert list(heads_in(body)) == [proof.note]
     assert body.rstrip().endswith(f"proves that this verdict is entry {proof.index} under this head.")
+
+
+@pytest.mark.process
+def test_who_has_only_the_mail_and_the_key_can_check_it_with_the_independent_program(line: CommandLine) -> None:
+    (line.folder / "log.key").write_text(keys(line)[0])
+    arguments = [sys.executable, "-I", str(VERIFIER), "--key", str(line.folder / "log.key"), str(first_mail(line))]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert first_mail(line).name[:32] in done.stdout
+    assert "word: FAILED" in done.stdout
 
 
 def test_the_witness_says_which_verification_a_mail_speaks_of(line: CommandLine) -> None:
@@ -169,22 +184,26 @@ def test_verdicts_that_were_removed_from_the_end_are_told(line: CommandLine) -> 
 def another_entry(proof: EntryProof) -> EntryProof:
     entry = bytearray(proof.entry)
     entry[-1] ^= 1
-    return EntryProof(bytes(entry), proof.index, proof.hashes, proof.note)
+    return replace(proof, entry=bytes(entry))
 
 
 def another_place(proof: EntryProof) -> EntryProof:
-    return EntryProof(proof.entry, proof.index - 1, proof.hashes, proof.note)
+    return replace(proof, index=proof.index - 1)
 
 
 def another_way(proof: EntryProof) -> EntryProof:
-    return EntryProof(proof.entry, proof.index, (bytes(32), *proof.hashes[1:]), proof.note)
+    return replace(proof, hashes=(bytes(32), *proof.hashes[1:]))
 
 
 def a_shorter_way(proof: EntryProof) -> EntryProof:
-    return EntryProof(proof.entry, proof.index, proof.hashes[:-1], proof.note)
+    return replace(proof, hashes=proof.hashes[:-1])
 
 
-@pytest.mark.parametrize("tampered", [another_entry, another_place, another_way, a_shorter_way])
+def another_verdict(proof: EntryProof) -> EntryProof:
+    return replace(proof, state=proof.state.replace(b"FAILED", b"BOOTED"))
+
+
+@pytest.mark.parametrize("tampered", [another_entry, another_verdict, another_place, another_way, a_shorter_way])
 def test_a_tampered_proof_does_not_hold(line: CommandLine, tampered: Callable[[EntryProof], EntryProof]) -> None:
     proof = parse_proof(opened(second_mail(line))[1])
     code, (found,) = witnessed(line, pasted(line, tampered(proof)))
@@ -204,7 +223,7 @@ def test_a_proof_under_a_head_that_nobody_signed_does_not_hold(line: CommandLine
     origin = proof.note.split("\n")[0]
     stranger = line.folder / "stranger.key"
     forged = make_signing_key(stranger, origin).sign_text("\n".join(proof.note.split("\n")[:3]) + "\n")
-    code, (found,) = witnessed(line, pasted(line, EntryProof(proof.entry, proof.index, proof.hashes, forged)))
+    code, (found,) = witnessed(line, pasted(line, replace(proof, note=forged)))
     assert code == DAMAGED
     assert "none of the known keys" in str(found["trouble"])
 
