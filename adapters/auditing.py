@@ -7,20 +7,30 @@ from pathlib import Path
 from uuid import UUID
 
 from adapters.audit.signing_key_file import load_signing_key, make_signing_key, put_in_place
+from adapters.audit.tile_export import ExportedTiles, TileExport
 from adapters.audit.tree_file import TreeFile
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.sealed_log import StoredSealedLog
 from domain.content.entry_proof import EntryProof
-from domain.content.signed_note import SigningKey, VerifierKey
-from domain.errors import AtestaError, BadInputError
+from domain.content.signed_note import SigningKey, VerifierKey, verified_head
+from domain.errors import AtestaError, BadInputError, DamagedDataError
 from domain.events.repository import RepositoryCreated, SigningKeyAdopted
 from domain.events.stream_rules import REPOSITORY
 from domain.ports.clock import Clock
 from domain.ports.event_log import EventLog
+from domain.ports.progress import Progress
 from domain.ports.transparency import KeptHead
 from domain.workflows.event_stream import EventStream
 from domain.workflows.proving import ProofWitness, prove
-from domain.workflows.sealing import ExaminedLog, WitnessedHead, adopted_keys, examine_log, seal, witness
+from domain.workflows.sealing import (
+    ExaminedLog,
+    WitnessedHead,
+    adopted_keys,
+    examine_log,
+    seal,
+    trouble_with_head,
+    witness,
+)
 
 
 class Auditing:
@@ -102,6 +112,35 @@ class Auditing:
         """What holds proofs from elsewhere against today's log, after it took in what is new."""
         self.tree.follow()
         return ProofWitness(self.tree, self._log, self._log, self.verifier_keys())
+
+    def export_tiles(self, folder: Path, progress: Progress) -> ExportedTiles:
+        """Write the log up to its newest head as tiles, going on with what ``folder`` has.
+
+        Raises BadInputError when nothing was signed yet or the folder is further, DamagedDataError when the checkpoint
+        there is not one that today's log extends, EnvironmentTroubleError.
+        """
+        head = self.seal() or next(reversed(self.tree.heads()), None)
+        if head is None:
+            raise BadInputError(
+                "No head was signed yet.", next_step="`atesta audit head --sign` signs one; so does each backup."
+            )
+        keys = self.verifier_keys()
+        export = TileExport(self.tree, self._log, folder, progress)
+        for note in (head.note, export.checkpoint() or head.note):
+            trouble = trouble_with_head(self.tree, note, keys)
+            if trouble is not None:
+                raise DamagedDataError(
+                    f"The log does not extend the checkpoint: {trouble}.",
+                    where=str(folder) if note != head.note else self.tree.location,
+                    next_step="Keep the folder, it is a witness; `atesta audit check` looks at the log.",
+                )
+            if verified_head(note, keys).size > head.size:
+                raise BadInputError(
+                    "The export has a newer checkpoint than the newest head that is kept here.",
+                    where=str(folder),
+                    next_step="Sign a head with `atesta audit head --sign`, then export again.",
+                )
+        return export.export(head, [str(key) for key in keys])
 
     def sealed_log(self) -> StoredSealedLog:
         """The history with its newest head, for evidence. Raises BadInputError without the key."""

@@ -9,7 +9,7 @@ alarm.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -94,6 +94,16 @@ class TreeFile:
                 return _node(connection, level, index)
 
             yield node
+
+    @contextmanager
+    def tiles(self) -> Iterator[Callable[[int, int], bytes]]:
+        """A reader of tiles by level (0, 8, 16, ...) and number, hashes end to end, for the time of the context."""
+        with self._opened() as connection:
+
+            def tile(level: int, number: int) -> bytes:
+                return _tile(connection, level, number)
+
+            yield tile
 
     def leaves(self) -> Iterator[bytes]:
         """The hashes of all entries, in order."""

@@ -15,6 +15,7 @@ SUMMARIES = {
     "check": "Hold every event against the transparency log, and the log against every head that was signed here.",
     "witness": "Prove that today's log extends each signed head in old mails, or show where history was rewritten.",
     "keys": "Print the public keys that the history names, the newest last, as the independent verifier takes them.",
+    "export-tiles": "Write the log into a folder of tiles, as C2SP tlog-tiles lays them out, or go on with one.",
     "rotate-key": "Make a new signing key, record its public key as an event, and use it from now on.",
     "evidence": "Write one file for the auditor: what was backed up and tested in a period, and how it ended.",
 }
