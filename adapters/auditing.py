@@ -7,11 +7,13 @@ from pathlib import Path
 from uuid import UUID
 
 from adapters.audit.signing_key_file import load_signing_key, make_signing_key, put_in_place
+from adapters.audit.signing_place import write_request
 from adapters.audit.tile_export import ExportedTiles, TileExport
 from adapters.audit.tree_file import TreeFile
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.sealed_log import StoredSealedLog
 from domain.content.entry_proof import EntryProof
+from domain.content.head_request import HeadRequest
 from domain.content.signed_note import SigningKey, VerifierKey, verified_head
 from domain.errors import AtestaError, BadInputError, DamagedDataError
 from domain.events.repository import RepositoryCreated, SigningKeyAdopted
@@ -21,6 +23,7 @@ from domain.ports.event_log import EventLog
 from domain.ports.progress import Progress
 from domain.ports.transparency import KeptHead
 from domain.workflows.event_stream import EventStream
+from domain.workflows.head_signing import add_head, head_request
 from domain.workflows.proving import ProofWitness, prove
 from domain.workflows.sealing import (
     ExaminedLog,
@@ -36,7 +39,8 @@ from domain.workflows.sealing import (
 class Auditing:
     """The transparency log ``origin`` over ``log``: its tree is at ``tree_path``, its private key at ``key_file``.
 
-    ``writing_log`` gives the log as commands without the repository's key may write it.
+    ``writing_log`` gives the log as commands without the repository's key may write it. With a ``request_file`` heads
+    are signed on another machine: instead of a head, what is to be signed there is written into that file.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Auditing:
         tree_path: Path,
         key_file: Path,
         clock: Clock,
+        request_file: Path | None = None,
     ) -> None:
         self.tree = TreeFile(tree_path, log)
         self.key_file = key_file
@@ -55,6 +60,7 @@ class Auditing:
         self._writing_log = writing_log
         self._origin = origin
         self._clock = clock
+        self._request_file = request_file
 
     def verifier_keys(self) -> tuple[VerifierKey, ...]:
         """The public keys that the history names, the newest last."""
@@ -62,13 +68,36 @@ class Auditing:
 
     def signing_key(self) -> SigningKey | None:
         """The private key when it is on this machine and the history names it. Raises as ``load_signing_key``."""
+        if self.sign_elsewhere:
+            return None
         key = load_signing_key(self.key_file, self._origin)
         return key if key is not None and key.verifier in self.verifier_keys() else None
 
     def seal(self) -> KeptHead | None:
         """Sign a head over all events so far; None without the key. Raises DamagedDataError for a rewritten history."""
         key = self.signing_key()
-        return seal(self.tree, key) if key is not None else None
+        if key is not None:
+            return seal(self.tree, key)
+        if self._request_file is not None:
+            write_request(self._request_file, self.head_request())
+        return None
+
+    @property
+    def sign_elsewhere(self) -> bool:
+        """Whether heads are signed on another machine."""
+        return self._request_file is not None
+
+    def head_request(self, since: int | None = None) -> HeadRequest:
+        """What another machine is to sign: a head over all events so far, proven from ``since`` entries on.
+
+        Else it is proven from the newest kept head on. Raises BadInputError for a size that the log does not have.
+        """
+        return head_request(self.tree, self._origin, since)
+
+    def add_head(self, note: str) -> KeptHead:
+        """Keep a head that was signed elsewhere. Raises DamagedDataError for one that today's log does not extend."""
+        self.tree.follow()
+        return add_head(self.tree, self._log, note, self.verifier_keys())
 
     def head_for_mails(self) -> str:
         """The newest head, or nothing: what is wrong is told when the command seals at its end."""
@@ -166,11 +195,24 @@ class Auditing:
         What a killed rotation left is taken up where it stopped. Raises BadInputError, EnvironmentTroubleError.
         """
         waiting = self.key_file.with_name(f"{self.key_file.name}.new")
+        if self.sign_elsewhere:
+            raise BadInputError(
+                "Heads are signed on another machine, as [audit] sign_elsewhere says.",
+                next_step="`atesta audit new-key` there, and here `atesta audit rotate-key --to PUBLIC`.",
+            )
         key = load_signing_key(waiting, self._origin) or make_signing_key(waiting, self._origin)
-        if key.verifier not in self.verifier_keys():
+        self.adopt_key(key.verifier)
+        put_in_place(waiting, self.key_file)
+        return key.verifier
+
+    def adopt_key(self, key: VerifierKey) -> None:
+        """Record that ``key`` signs from now on, unless the history says so. Raises BadInputError for another log's."""
+        if key.name != self._origin:
+            raise BadInputError(
+                "The key is for another log.", where=key.name, next_step=f"Make one for {self._origin}."
+            )
+        if key not in self.verifier_keys():
             created = next(self._log.events_after(0, topics=[RepositoryCreated.TOPIC])).event
             stream = EventStream.resumed(self._writing_log(), self._clock, created.originator_id, REPOSITORY)
             with stream.turn() as place:
-                stream.append(SigningKeyAdopted(**place, public_key=key.verifier.public_key))
-        put_in_place(waiting, self.key_file)
-        return key.verifier
+                stream.append(SigningKeyAdopted(**place, public_key=key.public_key))

@@ -17,6 +17,7 @@ from adapters.installation import Installation
 from domain.errors import DamagedDataError
 
 if TYPE_CHECKING:
+    from adapters.head_publishing import PublishedHeads
     from adapters.restore_folder import RestoredFolder
     from adapters.run_turn import RunTurn
     from domain.events.restore_point import StoredDisk
@@ -240,6 +241,18 @@ class Atesta(Installation):
         transport = transport_for(self.configuration, self._smtp_password_given)
         return deliver_reports(
             self.outbox, transport, self.configuration.content.mail.transport, self.writing_log, self.clock
+        )
+
+    def publish_heads(self) -> PublishedHeads:
+        """Publish heads as configured; mails with them go out with the next delivery. What fails is in the answer."""
+        from adapters.head_publishing import PublishedHeads, publish_as_configured
+
+        publish = self.configuration.content.audit.publish
+        if publish.folder is None and not publish.mail:
+            return PublishedHeads()
+        auditing = self.auditing
+        return publish_as_configured(
+            self.configuration, auditing.tree, auditing.verifier_keys(), self.outbox, self.clock
         )
 
     @property

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from adapters.audit_configuration import PublishSection
 from adapters.evidence_configuration import EvidenceSection
 from adapters.schedule_configuration import HealthSection, MetricsSection, ScheduleSection
 from domain.errors import BadInputError, EnvironmentTroubleError
@@ -162,9 +163,11 @@ class RetentionSection(RetentionRules, frozen=True, kw_only=True, forbid_unknown
 
 
 class AuditSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the private key is that signs heads of the transparency log."""
+    """Where the private key is that signs heads of the transparency log, and where heads go."""
 
     signing_key: str = "atesta-signing.key"
+    sign_elsewhere: bool = False
+    publish: PublishSection = PublishSection()
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

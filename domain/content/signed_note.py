@@ -32,7 +32,7 @@ PRIVATE_KEY_BYTES = 32
 _KEY_ID_BYTES = 4
 _ED25519 = b"\x01"
 _SIGNATURE_START = "— "
-_ORIGIN = re.compile(r"atesta/[0-9a-f]{32}")
+LOG_NAME = re.compile(r"atesta/[0-9a-f]{32}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -127,7 +127,7 @@ def parse_head(text: str) -> TreeHead:
     if len(lines) != 4 or lines[3]:
         raise _bad_head("it does not have three lines")
     origin, size, root_text, _end = lines
-    if not _ORIGIN.fullmatch(origin):
+    if not LOG_NAME.fullmatch(origin):
         raise _bad_head("its first line names no log of Atesta")
     if not _SIZE.fullmatch(size) or int(size) > SIZE_LIMIT:
         raise _bad_head("its second line is no number of entries")
@@ -181,7 +181,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
     raw = from_base64(encoded)
-    if not _ORIGIN.fullmatch(name) or raw is None or len(raw) != 1 + PUBLIC_KEY_BYTES or raw[:1] != _ED25519:
+    if not LOG_NAME.fullmatch(name) or raw is None or len(raw) != 1 + PUBLIC_KEY_BYTES or raw[:1] != _ED25519:
         raise _bad_key("it is no Ed25519 key of a log of Atesta")
     key = VerifierKey(name, raw[1:])
     if key.key_id.hex() != key_id:
