@@ -17,6 +17,7 @@ from adapters.installation import Installation
 from domain.errors import DamagedDataError
 
 if TYPE_CHECKING:
+    from adapters.head_publishing import PublishedHeads
     from adapters.restore_folder import RestoredFolder
     from adapters.run_turn import RunTurn
     from domain.events.restore_point import StoredDisk
@@ -129,6 +130,7 @@ class Atesta(Installation):
             new_id=uuid4,
             signed_head=self.auditing.head_for_mails,
             overrides_of=self._overrides_to_tell,
+            proven=self.auditing.proof_for_mails,
             settings=VerificationSettings(
                 memory_bytes_max=parse_size(content.lab.memory),
                 processors_max=content.lab.processors,
@@ -248,6 +250,18 @@ class Atesta(Installation):
         transport = transport_for(self.configuration, self._smtp_password_given)
         return deliver_reports(
             self.outbox, transport, self.configuration.content.mail.transport, self.writing_log, self.clock
+        )
+
+    def publish_heads(self) -> PublishedHeads:
+        """Publish heads as configured; mails with them go out with the next delivery. What fails is in the answer."""
+        from adapters.head_publishing import PublishedHeads, publish_as_configured
+
+        publish = self.configuration.content.audit.publish
+        if publish.folder is None and not publish.mail:
+            return PublishedHeads()
+        auditing = self.auditing
+        return publish_as_configured(
+            self.configuration, auditing.tree, auditing.verifier_keys(), self.outbox, self.clock
         )
 
     @property

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from adapters.audit_configuration import PublishSection
 from adapters.evidence_configuration import EvidenceSection
 from adapters.schedule_configuration import HealthSection, MetricsSection, ScheduleSection
 from domain.errors import BadInputError, EnvironmentTroubleError
@@ -162,10 +163,12 @@ class RetentionSection(RetentionRules, frozen=True, kw_only=True, forbid_unknown
 
 
 class AuditSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the private key is that signs heads of the transparency log, and its passphrase if it has one."""
+    """Where the private key is that signs heads of the transparency log, its passphrase if any, and where heads go."""
 
     signing_key: str = "atesta-signing.key"
     signing_key_passphrase_file: str | None = None
+    sign_elsewhere: bool = False
+    publish: PublishSection = PublishSection()
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -145,6 +145,7 @@ class Installation:
     @cached_property
     def auditing(self) -> Auditing:
         """The transparency log with its keys and heads."""
+        from adapters.audit.signing_place import REQUEST_FILE_NAME
         from adapters.audit.tree_file import TREE_FILE_NAME
         from adapters.auditing import Auditing
         from domain.content.signed_note import origin_of
@@ -158,6 +159,7 @@ class Installation:
             key_file=self._signing_key_file,
             clock=self.clock,
             passphrase=self.signing_passphrase_at_hand,
+            request_file=self._state(REQUEST_FILE_NAME) if self.configuration.content.audit.sign_elsewhere else None,
         )
 
     def open_vault(self, secret: str) -> Vault:

@@ -40,7 +40,7 @@ def main() -> None:
         folder = Path(name)
         chunk_events, small_events = folder / "chunks.sqlite", folder / "small.sqlite"
         write_history(opened_vault(folder / "store", bytes(32)), chunk_events, folder / "store", asked.chunks)
-        _write_small(small_events, asked.small)
+        write_small(small_events, asked.small)
         chunks_s, small_s = _replay_s(chunk_events), _replay_s(small_events)
     print(
         json.dumps(
@@ -69,7 +69,8 @@ def _replay_s(events: Path) -> float:
     return ended_s - started_s
 
 
-def _write_small(path: Path, count: int) -> None:
+def write_small(path: Path, count: int) -> None:
+    """A new event store with ``count`` small events of verifications, ten a stream."""
     with SQLiteEventLog(path, actor=_ACTOR) as log:
         waiting: list[RecordedEvent] = []
         for number in range(count // _EVENTS_A_STREAM):

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.content.entry_proof import EntryProof, proof_text
 from domain.model.sizes import size
 from domain.model.verdicts import ConsoleState, Grade, Verdict, VerdictWord
 from domain.ports.guests import DiskFinding, VolumeFinding
-from domain.ports.mail import InlinePicture, OutgoingMail
+from domain.ports.mail import InlinePicture, OutgoingMail, TextAttachment
 from verification.report_page import DiskRow, Figure, ReportPage, Rung, page_html, page_text
 from verification.untrusted_text import cleaned_line, cleaned_lines
 from verification.wording import duration, moment
 
+PROOF_FILE = "proof.txt"
 _SUBJECT_LENGTH_MAX = 110
 _NAME_LENGTH_MAX = 40
 _PAGE_NAME_LENGTH_MAX = 80
@@ -64,8 +66,9 @@ class VerificationReport:
 
     Times carry the zone in which they are to be shown. ``machine_name``, ``console_text``, ``evidence`` and all that
     stands in ``disks`` are untrusted. ``redacted``: the picture was made unreadable on purpose, so the console's text
-    stays out of the mail as well. ``signed_head`` is the event log's signed head as text, a witness in every mailbox.
-    ``overrides`` are what persons said against verdicts of this machine since its last report.
+    stays out of the mail as well. ``signed_head`` is the event log's signed head as text, a witness in every mailbox;
+    ``proof`` shows that the verdict is under that head. ``overrides`` are what persons said against verdicts of this
+    machine since its last report.
     """
 
     machine_name: str
@@ -85,6 +88,7 @@ class VerificationReport:
     redacted: bool = False
     signed_head: str = ""
     overrides: tuple[str, ...] = ()
+    proof: EntryProof | None = None
 
 
 def report_mails(
@@ -107,6 +111,7 @@ def report_mails(
             html=html,
             pictures=pictures,
             written_at=report.verified_at,
+            attachments=_attachments(report),
         )
         for recipient in dict.fromkeys(recipients)
     )
@@ -161,7 +166,14 @@ def _page(report: VerificationReport, pictures: tuple[InlinePicture, ...]) -> Re
         console_text="" if report.redacted else _last_lines(report.console_text),
         footer=_footer(report),
         head=report.signed_head,
+        proof=f"{PROOF_FILE}, attached, proves that this verdict is entry {report.proof.index} under this head."
+        if report.proof
+        else "",
     )
+
+
+def _attachments(report: VerificationReport) -> tuple[TextAttachment, ...]:
+    return (TextAttachment(file_name=PROOF_FILE, text=proof_text(report.proof)),) if report.proof else ()
 
 
 def _name(report: VerificationReport, length_max: int) -> str:

@@ -70,6 +70,7 @@ class ReportPage:
     console_text: str
     footer: tuple[Figure, ...]
     head: str = ""
+    proof: str = ""
 
 
 def page_html(page: ReportPage) -> str:
@@ -99,6 +100,7 @@ def page_text(page: ReportPage) -> str:
         "Console\n" + textwrap.indent(page.console_text, "    ") if page.console_text else "",
         _figures(page.footer),
         f"{HEAD_WORDS}\n\n{page.head}" if page.head else "",
+        page.proof,
     ]
     return "\n\n".join(block for block in blocks if block).rstrip("\n") + "\n"
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from blake3 import blake3
 
+from domain.content.entry_proof import EntryProof
 from domain.errors import AtestaError, BusyError, DamagedDataError
 from domain.events.restore_point import StoredDisk, VerificationRecorded
 from domain.events.stream_rules import RESTORE_POINT, VERIFICATION_RUN, folded
@@ -33,14 +34,14 @@ from domain.ports.event_log import EventLog
 from domain.ports.guests import DiskFinding, GuestFileSystems
 from domain.ports.lab import Lab, LabDisk, LabPlan
 from domain.ports.locks import MachineLocks
-from domain.ports.mail import Outbox
+from domain.ports.mail import Outbox, OutgoingMail
 from domain.ports.progress import Progress
 from domain.ports.reading import ConsoleReader
 from domain.ports.workbench import Bench, PictureArchive, Workbench
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.contention import again_when_busy
 from domain.workflows.event_stream import EventStream
-from domain.workflows.mailing import queue_mails
+from domain.workflows.mailing import complete_mails, queue_mails
 from domain.workflows.point_use import point_in_use
 from domain.workflows.restore import restore_disk
 from verification.boot_watch import WatchLimits
@@ -114,6 +115,7 @@ class VerificationWorkflow:
         settings: VerificationSettings,
         signed_head: Callable[[], str] = str,
         overrides_of: Callable[[str], Sequence[str]] = lambda _machine_id: (),
+        proven: Callable[[str, UUID, int], EntryProof | None] = lambda *_event: None,
     ) -> None:
         self._reader = reader
         self._log = log
@@ -131,6 +133,7 @@ class VerificationWorkflow:
         self._settings = settings
         self._signed_head = signed_head
         self._overrides_of = overrides_of
+        self._proven = proven
 
     def verify(self, point: RestorePoint) -> VerificationOutcome:
         """Verify one restore point and queue its report.
@@ -198,10 +201,13 @@ class VerificationWorkflow:
         if trouble:
             verdict = replace(verdict, reasons=(trouble, *verdict.reasons))
         # The mails come first: a verdict without its mail could never be mended, a mail without its event can.
-        keys = self._queue_report(stream, point, verdict, recovered, boot, pictures)
+        report = self._report(point, verdict, recovered, boot, pictures)
+        keys = queue_mails(self._outbox, self._mails(stream, report))
+        before = self._log.last_number()
         # Another verification of the point, a hold, or whoever delivers those mails may append at the same moment.
         again_when_busy(lambda: self._record_verdict(stream, point, verdict, recovered.restore_s))
         again_when_busy(lambda: self._record_report(stream, len(keys)))
+        self._add_proof(stream, report, before)
         return VerificationOutcome(
             verification_id=stream.stream_id,
             verdict=verdict,
@@ -373,18 +379,27 @@ class VerificationWorkflow:
         with stream.turn() as place:
             stream.append(ReportQueued(**place, mail_key=stream.stream_id.hex, recipients=recipients))
 
-    def _queue_report(
+    def _add_proof(self, stream: EventStream, report: VerificationReport, before: int) -> None:
+        """Give the mails that wait the head over the verdict, recorded after ``before``, and the proof under it."""
+        proof = self._proven(VerdictReached.TOPIC, stream.stream_id, before)
+        if proof is not None:
+            complete_mails(self._outbox, self._mails(stream, replace(report, signed_head=proof.note, proof=proof)))
+
+    def _mails(self, stream: EventStream, report: VerificationReport) -> tuple[OutgoingMail, ...]:
+        settings = self._settings
+        return report_mails(report, key=stream.stream_id.hex, sender=settings.sender, recipients=settings.recipients)
+
+    def _report(
         self,
-        stream: EventStream,
         point: RestorePoint,
         verdict: Verdict,
         recovered: _Recovered,
         boot: BootRecord | None,
         pictures: _Pictures,
-    ) -> tuple[str, ...]:
+    ) -> VerificationReport:
         findings: list[DiskFinding | None] = [*recovered.findings]
         findings += [None] * (len(point.disks) - len(findings))
-        report = VerificationReport(
+        return VerificationReport(
             machine_name=point.machine.name,
             point_id=point.short_id,
             point_taken_at=point.taken_at.astimezone(),
@@ -414,11 +429,6 @@ class VerificationWorkflow:
             signed_head=self._signed_head(),
             overrides=tuple(self._overrides_of(point.machine_id)),
         )
-        mails = report_mails(
-            report, key=stream.stream_id.hex, sender=self._settings.sender, recipients=self._settings.recipients
-        )
-        queue_mails(self._outbox, mails)
-        return tuple(mail.key for mail in mails)
 
     def _local_now(self) -> datetime:
         return self._clock.now().astimezone()

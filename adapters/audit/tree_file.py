@@ -9,13 +9,14 @@ alarm.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 
 from adapters.durable_files import make_folder_durably, sync_folder
 from domain.content.log_entry import encode_entry, entry_of
-from domain.content.merkle import HASH_BYTES, NodeReader, leaf_hash, node_hash, root_at
+from domain.content.merkle import HASH_BYTES, NodeReader, leaf_hash, node_over, root_at
 from domain.content.shipped_log import StoredRow
 from domain.errors import BusyError, DamagedDataError, EnvironmentTroubleError
 from domain.ports.event_log import StoredRows
@@ -25,6 +26,7 @@ TILE_LEVELS = 8
 TILE_HASHES = 1 << TILE_LEVELS
 _TILE_BYTES = TILE_HASHES * HASH_BYTES
 _LOCK_WAIT_S = 30.0
+_TILES_AT_HAND = 16
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tiles
     (level INTEGER, number INTEGER, hashes BLOB, PRIMARY KEY (level, number)) WITHOUT ROWID;
@@ -89,11 +91,22 @@ class TreeFile:
     def nodes(self) -> Iterator[NodeReader]:
         """A reader of nodes, for the time of the context."""
         with self._opened() as connection:
+            tile = lru_cache(_TILES_AT_HAND)(partial(_tile, connection))
 
             def node(level: int, index: int) -> bytes:
-                return _node(connection, level, index)
+                return _node(tile, level, index)
 
             yield node
+
+    @contextmanager
+    def tiles(self) -> Iterator[Callable[[int, int], bytes]]:
+        """A reader of tiles by level (0, 8, 16, ...) and number, hashes end to end, for the time of the context."""
+        with self._opened() as connection:
+
+            def tile(level: int, number: int) -> bytes:
+                return _tile(connection, level, number)
+
+            yield tile
 
     def leaves(self) -> Iterator[bytes]:
         """The hashes of all entries, in order."""
@@ -122,7 +135,11 @@ class TreeFile:
         if not size:
             return
         portion = next(self._rows.rows_after(number - 1), None)
-        if not portion or portion[0].number != number or _leaf(portion[0]) != _node(connection, 0, size - 1):
+        if (
+            not portion
+            or portion[0].number != number
+            or _leaf(portion[0]) != _node(partial(_tile, connection), 0, size - 1)
+        ):
             raise DamagedDataError(
                 f"Event {number} is gone or another one: the history was rewritten, or its end was lost.",
                 where=self.location,
@@ -194,7 +211,7 @@ def _append(connection: sqlite3.Connection, level: int, size: int, hashes: Seque
         tile += one
         if len(tile) == _TILE_BYTES:
             _put(connection, level, number, tile)
-            complete.append(_top(tile))
+            complete.append(node_over(tile))
             number, tile = number + 1, b""
     if tile:
         _put(connection, level, number, tile)
@@ -202,22 +219,13 @@ def _append(connection: sqlite3.Connection, level: int, size: int, hashes: Seque
         _append(connection, level + TILE_LEVELS, size // TILE_HASHES, complete)
 
 
-def _node(connection: sqlite3.Connection, level: int, index: int) -> bytes:
+def _node(tile: Callable[[int, int], bytes], level: int, index: int) -> bytes:
     within = level % TILE_LEVELS
     number, start = divmod(index << within, TILE_HASHES)
-    tile = _tile(connection, level - within, number)
-    part = tile[start * HASH_BYTES : (start + (1 << within)) * HASH_BYTES]
+    part = tile(level - within, number)[start * HASH_BYTES : (start + (1 << within)) * HASH_BYTES]
     if len(part) != HASH_BYTES << within:
         raise ValueError(f"node {index} of level {level} is not in the tree")
-    return _top(part)
-
-
-def _top(hashes: bytes) -> bytes:
-    """The node over a power of two of hashes that stand end to end."""
-    layer = [hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)]
-    while len(layer) > 1:
-        layer = [node_hash(layer[at], layer[at + 1]) for at in range(0, len(layer), 2)]
-    return layer[0]
+    return node_over(part)
 
 
 def _tile(connection: sqlite3.Connection, level: int, number: int) -> bytes:

@@ -12,9 +12,12 @@ SUMMARIES = {
     "as-of": "Show machines and restore points as they were: made from the events up to then, in a temporary folder.",
     "replay": "Rebuild catalog and chunk index from the events elsewhere and list each difference from the live ones.",
     "head": "Print the newest signed head: keep it where nobody who can write to the repository can write.",
+    "sign": "Sign the head in a request, on the machine that has the key and need not have the repository.",
+    "new-key": "Make a signing key on a machine without the repository, and print its public part.",
     "check": "Hold every event against the transparency log, and the log against every head that was signed here.",
     "witness": "Prove that today's log extends each signed head in old mails, or show where history was rewritten.",
     "keys": "Print the public keys that the history names, the newest last, as the independent verifier takes them.",
+    "export-tiles": "Write the log into a folder of tiles, as C2SP tlog-tiles lays them out, or go on with one.",
     "rotate-key": "Make a new signing key, record its public key as an event, and use it from now on.",
     "evidence": "Write one file for the auditor: what was backed up and tested in a period, and how it ended.",
 }

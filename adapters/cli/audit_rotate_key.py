@@ -8,6 +8,7 @@ import typer
 
 from adapters.cli.passphrase import new_signing_passphrase
 from adapters.cli.session import session_of, told
+from domain.content.signed_note import parse_verifier_key
 from domain.errors import BadInputError
 
 
@@ -19,6 +20,9 @@ def run(
     plain: Annotated[
         bool, typer.Option("--plain", help="No passphrase on the new key, also when the one before has one.")
     ] = False,
+    to: Annotated[
+        str | None, typer.Option("--to", help="The public key of one that `atesta audit new-key` made elsewhere.")
+    ] = None,
 ) -> None:
     """Make a new signing key, record its public key as an event, and use it from now on.
 
@@ -27,12 +31,20 @@ def run(
     """
     session = session_of(context)
     with told(session):
+        auditing = session.atesta().auditing
+        if to is not None:
+            if encrypt or plain:
+                raise BadInputError(
+                    "A key that is elsewhere has its passphrase there.", next_step="Leave --encrypt and --plain out."
+                )
+            auditing.adopt_key(parse_verifier_key(to.strip()))
+            typer.echo("Recorded: the key on the other machine signs from now on.")
+            return
         if encrypt and plain:
             raise BadInputError("A key has a passphrase or none.", next_step="Choose one of --encrypt and --plain.")
-        atesta = session.atesta()
         passphrase = None
         if encrypt:
-            passphrase = atesta.signing_passphrase_at_hand() or new_signing_passphrase(None)
-        key = atesta.auditing.rotate_key(passphrase=passphrase, plain=plain)
-        typer.echo(f"The new key is in {atesta.auditing.key_file}. Its public part, for the auditor:")
+            passphrase = session.atesta().signing_passphrase_at_hand() or new_signing_passphrase(None)
+        key = auditing.rotate_key(passphrase=passphrase, plain=plain)
+        typer.echo(f"The new key is in {auditing.key_file}. Its public part, for the auditor:")
         typer.echo(str(key))

@@ -54,6 +54,7 @@ class DueJobs:
             FollowUp(name="mails", do=self._deliver_mails),
             FollowUp(name="history", do=self._ship_history),
             FollowUp(name="seal", do=self._seal),
+            FollowUp(name="heads", do=self._publish_heads),
             FollowUp(name="metrics", do=self._write_metrics),
         )
 
@@ -189,6 +190,13 @@ class DueJobs:
         before = auditing.sealed().up_to
         head = self._atesta.seal_and_ship(self._vault) if isinstance(self._vault, Vault) else auditing.seal()
         return f"a signed head covers {head.size} events" if head is not None and head.number > before else ""
+
+    def _publish_heads(self) -> str:
+        """What keeps heads from being published is told, and fails nothing."""
+        published = self._atesta.publish_heads()
+        parts = [f"{published.files} published to a folder"] if published.files else []
+        parts += [f"WARNING: not published: {trouble}" for trouble in published.troubles]
+        return "; ".join(part for part in (*parts, self._deliver_mails() if published.mails else "") if part)
 
     def _write_metrics(self) -> str:
         file = self._atesta.configuration.content.metrics.file

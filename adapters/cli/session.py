@@ -112,7 +112,22 @@ def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
         session.err.print("No head was signed over what was done; it is recorded nevertheless.")
         print_error(session.err, error)
         return 0 if isinstance(error, BadInputError | WrongKeyError) else error.exit_code
+    publish_heads(session, atesta)
     return 0
+
+
+def publish_heads(session: Session, atesta: Atesta) -> None:
+    """Publish heads as configured. What keeps them from it is told and fails nothing; the next command tries again."""
+    published = atesta.publish_heads()
+    troubles = list(published.troubles)
+    if published.mails:
+        try:
+            troubles += [EnvironmentTroubleError(one.what) for one in atesta.deliver_reports().troubles]
+        except AtestaError as error:
+            troubles.append(error)
+    for trouble in troubles:
+        session.err.print("Warning: the signed head was not published; the next command tries again.")
+        print_error(session.err, trouble)
 
 
 def seal_decision(session: Session, atesta: Atesta) -> None:

@@ -1,6 +1,7 @@
-"""A mail as MIME: plain text, HTML and its inline pictures.
+"""A mail as MIME: plain text, HTML and its inline pictures, and small text files.
 
-multipart/alternative (text/plain, multipart/related (text/html, images)) [RFC 2046 5.1.4, RFC 2387, RFC 2392].
+multipart/alternative (text/plain, multipart/related (text/html, images)) [RFC 2046 5.1.4, RFC 2387, RFC 2392], within
+multipart/mixed when there are files.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def mime_message(mail: OutgoingMail) -> EmailMessage:
             filename=picture.file_name,
             disposition="inline",
         )
+    for attachment in mail.attachments:
+        message.add_attachment(attachment.text, filename=attachment.file_name)
     return message
 
 

@@ -42,8 +42,15 @@ class FolderOutbox:
         """Keep ``mail`` durably; False when its key is known. Raises EnvironmentTroubleError."""
         if self._mail_path(mail.key).exists() or self._state_path(mail.key).exists() or self._was_sent(mail.key):
             return False
-        content = msgspec.msgpack.encode(mail)
-        keep(self._mail_path(mail.key), _MAGIC + hashlib.sha256(content).digest() + content)
+        self._keep(mail)
+        return True
+
+    def complete(self, mail: OutgoingMail) -> bool:
+        """Keep ``mail`` in place of the one with its key; False once that was tried. Raises EnvironmentTroubleError."""
+        never_tried = self._mail_path(mail.key).exists() and not self._state_path(mail.key).exists()
+        if not never_tried or self._was_sent(mail.key):
+            return False
+        self._keep(mail)
         return True
 
     def queued(self) -> Sequence[QueuedMail]:
@@ -90,6 +97,10 @@ class FolderOutbox:
                 ) from error
             self._clear_leftovers()
             yield
+
+    def _keep(self, mail: OutgoingMail) -> None:
+        content = msgspec.msgpack.encode(mail)
+        keep(self._mail_path(mail.key), _MAGIC + hashlib.sha256(content).digest() + content)
 
     def _mail_path(self, key: str) -> Path:
         return self._folder / f"{checked_key(key)}.mail"

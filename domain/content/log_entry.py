@@ -49,6 +49,17 @@ def encode_entry(entry: LogEntry) -> bytes:
     return _START.pack(entry.number, entry.stream, entry.version, len(topic)) + topic + entry.state_digest
 
 
+def entry_length(content: bytes) -> int:
+    """How many bytes the entry has that ``content`` begins with. Raises DamagedDataError where it ends before."""
+    if len(content) < _START.size:
+        raise _bad_entry("it has an absurd length")
+    _number, _stream, _version, topic_bytes = _START.unpack_from(content)
+    length: int = _START.size + topic_bytes + _DIGEST_BYTES
+    if len(content) < length:
+        raise _bad_entry("it was cut off")
+    return length
+
+
 def decode_entry(content: bytes) -> LogEntry:
     """The entry in ``content``, all of it. Raises DamagedDataError for what was not written so."""
     if not _START.size + _DIGEST_BYTES <= len(content) <= ENTRY_BYTES_MAX:

@@ -35,6 +35,14 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def node_over(hashes: bytes) -> bytes:
+    """The hash of the node over a power of two of neighbouring nodes, whose hashes stand end to end."""
+    while len(hashes) > HASH_BYTES:
+        pairs = range(0, len(hashes), 2 * HASH_BYTES)
+        hashes = b"".join([hashlib.sha256(b"\x01" + hashes[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
+    return hashes
+
+
 def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
     """The root over all ``leaf_hashes``, in memory that grows with the logarithm of their number."""
     frontier = Frontier()

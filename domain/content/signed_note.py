@@ -32,7 +32,7 @@ PRIVATE_KEY_BYTES = 32
 _KEY_ID_BYTES = 4
 _ED25519 = b"\x01"
 _SIGNATURE_START = "— "
-_ORIGIN = re.compile(r"atesta/[0-9a-f]{32}")
+LOG_NAME = re.compile(r"atesta/[0-9a-f]{32}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -127,11 +127,11 @@ def parse_head(text: str) -> TreeHead:
     if len(lines) != 4 or lines[3]:
         raise _bad_head("it does not have three lines")
     origin, size, root_text, _end = lines
-    if not _ORIGIN.fullmatch(origin):
+    if not LOG_NAME.fullmatch(origin):
         raise _bad_head("its first line names no log of Atesta")
     if not _SIZE.fullmatch(size) or int(size) > SIZE_LIMIT:
         raise _bad_head("its second line is no number of entries")
-    root = _from_base64(root_text)
+    root = from_base64(root_text)
     if root is None or len(root) != HASH_BYTES:
         raise _bad_head("its third line is no root")
     return TreeHead(origin, int(size), root)
@@ -180,8 +180,8 @@ def parse_verifier_key(text: str) -> VerifierKey:
     """The key in ``<name>+<key id>+<base64>``. Raises DamagedDataError."""
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
-    raw = _from_base64(encoded)
-    if not _ORIGIN.fullmatch(name) or raw is None or len(raw) != 1 + PUBLIC_KEY_BYTES or raw[:1] != _ED25519:
+    raw = from_base64(encoded)
+    if not LOG_NAME.fullmatch(name) or raw is None or len(raw) != 1 + PUBLIC_KEY_BYTES or raw[:1] != _ED25519:
         raise _bad_key("it is no Ed25519 key of a log of Atesta")
     key = VerifierKey(name, raw[1:])
     if key.key_id.hex() != key_id:
@@ -200,13 +200,13 @@ def _signature(line: str) -> NoteSignature:
     if not line.startswith(_SIGNATURE_START):
         raise _bad_head("it has a line among its signatures that is none")
     name, separator, encoded = line[len(_SIGNATURE_START) :].partition(" ")
-    raw = _from_base64(encoded)
+    raw = from_base64(encoded)
     if not separator or not name or "+" in name or raw is None or len(raw) <= _KEY_ID_BYTES:
         raise _bad_head("it has a signature that cannot be read")
     return NoteSignature(name, raw[:_KEY_ID_BYTES], raw[_KEY_ID_BYTES:])
 
 
-def _from_base64(text: str) -> bytes | None:
+def from_base64(text: str) -> bytes | None:
     """The bytes of standard base64 with its padding, spelled in the one way there is; None for anything else."""
     try:
         raw = base64.b64decode(text, validate=True)

@@ -31,6 +31,14 @@ class InlinePicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextAttachment:
+    """A small text file that comes with a mail."""
+
+    file_name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingMail:
     """One mail to one mailbox, so that a refusal or a repetition concerns nobody else.
 
@@ -47,6 +55,7 @@ class OutgoingMail:
     html: str
     pictures: tuple[InlinePicture, ...]
     written_at: datetime
+    attachments: tuple[TextAttachment, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could leave its place: keys become file names, addresses and subjects become headers."""
@@ -104,6 +113,12 @@ class Outbox(Protocol):
         """Keep ``mail`` until it is sent; False when its key is known already, in whatever state: nothing changes.
 
         Raises EnvironmentTroubleError when it cannot be written.
+        """
+
+    def complete(self, mail: OutgoingMail) -> bool:
+        """Put ``mail`` in the place of the one with its key; False, and nothing changes, once that was ever tried.
+
+        Raises EnvironmentTroubleError when it cannot be written; the mail that was there stays then.
         """
 
     def queued(self) -> Sequence[QueuedMail]:

@@ -19,6 +19,23 @@ class KeptHead:
     note: str
 
 
+class HeadPlace(Protocol):
+    """A place outside of the repository that heads are published to: it only ever gets more of them."""
+
+    @property
+    def location(self) -> str:
+        """Where it is, for messages."""
+
+    def newest(self) -> str | None:
+        """The largest head there; None without one. Raises EnvironmentTroubleError."""
+
+    def publish(self, head: KeptHead) -> None:
+        """Put ``head`` there durably; the same one again changes nothing.
+
+        Raises DamagedDataError when another one of its size is there, EnvironmentTroubleError.
+        """
+
+
 class StoredTree(Protocol):
     """The tree, which only ever grows. All raise DamagedDataError when it cannot be read."""
 

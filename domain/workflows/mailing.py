@@ -60,6 +60,12 @@ def queue_mails(outbox: Outbox, mails: Sequence[OutgoingMail]) -> tuple[str, ...
     return tuple(mail.key for mail in mails if outbox.put(mail))
 
 
+def complete_mails(outbox: Outbox, mails: Sequence[OutgoingMail]) -> None:
+    """Put ``mails`` in the place of those with their keys that wait and were never tried."""
+    for mail in mails:
+        outbox.complete(mail)
+
+
 def deliver_due(
     outbox: Outbox, transport: MailTransport, clock: Clock, schedule: RetrySchedule | None = None
 ) -> DeliverySummary:

@@ -13,6 +13,7 @@ from domain.ports.mail import MailTransport, Outbox
 from domain.workflows.contention import again_when_busy
 from domain.workflows.event_stream import EventStream
 from domain.workflows.mailing import DeliverySummary, deliver_due
+from domain.workflows.publishing import HEAD_MAIL
 
 
 def deliver_reports(
@@ -20,11 +21,12 @@ def deliver_reports(
 ) -> DeliverySummary:
     """Deliver what is due. A report's key starts with the 32 hexadecimal digits of its verification's id.
 
+    Mails of another kind are delivered too, and recorded in no stream.
     Raises BusyError when another process delivers, EnvironmentTroubleError when outbox or events cannot be written.
     """
     attempts = {entry.key: entry.attempts for entry in outbox.queued()}
     summary = deliver_due(outbox, transport, clock)
-    for key in summary.sent:
+    for key in (key for key in summary.sent if not key.startswith(HEAD_MAIL)):
         # The verification itself may be recording its verdict at this moment.
         again_when_busy(partial(_record, log, clock, key, transport_name, attempts.get(key, 0) + 1))
     return summary

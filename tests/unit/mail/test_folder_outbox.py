@@ -15,7 +15,7 @@ import pytest
 
 from adapters.mail.outbox import FolderOutbox
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
-from domain.ports.mail import MailState
+from domain.ports.mail import MailState, OutgoingMail, TextAttachment
 from tests.unit.mail.mail_world import NOON, a_mail
 
 
@@ -160,3 +160,40 @@ def failing(call: Callable[..., Any], outcome: BaseException, count: int) -> Cal
         return call(*arguments, **options)
 
     return called
+
+
+def the_completed_mail() -> OutgoingMail:
+    return replace(a_mail(), text="with its proof\n", attachments=(TextAttachment(file_name="proof.txt", text="it"),))
+
+
+def test_a_mail_that_waits_is_completed(tmp_path: Path) -> None:
+    outbox = FolderOutbox(tmp_path)
+    outbox.put(a_mail())
+    assert outbox.complete(the_completed_mail())
+    assert outbox.load("verification-1") == the_completed_mail()
+
+
+@pytest.mark.parametrize("state", [MailState.SENDING, MailState.WAITING, MailState.GIVEN_UP, MailState.SENT, None])
+def test_a_mail_that_was_tried_or_is_not_there_is_not_completed(tmp_path: Path, state: MailState | None) -> None:
+    outbox = FolderOutbox(tmp_path)
+    if state is not None:
+        outbox.put(a_mail())
+        outbox.record(replace(outbox.queued()[0], state=state, attempts=1))
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    assert not outbox.complete(the_completed_mail())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+@pytest.mark.parametrize("outcome", [Killed(), OSError(28, "No space left on device")])
+def test_a_completion_that_is_cut_short_leaves_one_of_the_two_mails_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, outcome: BaseException
+) -> None:
+    outbox = FolderOutbox(tmp_path)
+    outbox.put(a_mail())
+    with monkeypatch.context() as patch:
+        target, name = (Path, "replace") if call == "replace" else (os, call)
+        patch.setattr(target, name, failing(getattr(target, name), outcome, 1))
+        with contextlib.suppress(Killed, EnvironmentTroubleError):
+            outbox.complete(the_completed_mail())
+    assert [outbox.load(entry.key) for entry in outbox.queued()] in ([a_mail()], [the_completed_mail()])

@@ -1,0 +1,142 @@
+"""Proving that an event is in the log under a signed head, and holding such proofs against today's log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from domain.content.entry_proof import STATE_BYTES_MAX, EntryProof, parse_proof
+from domain.content.log_entry import LogEntry, decode_entry, encode_entry, entry_of
+from domain.content.merkle import inclusion_proof, leaf_hash
+from domain.content.shipped_log import StoredRow
+from domain.content.signed_note import VerifierKey
+from domain.errors import DamagedDataError
+from domain.events.verification import VerdictReached, VerificationStarted
+from domain.ports.event_log import EventLog, StoredRows
+from domain.ports.transparency import KeptHead, StoredTree
+from domain.workflows.sealing import trouble_with_head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessedProof:
+    """A proof from elsewhere, and why it does not hold or today's log does not have its entry, if so.
+
+    ``index`` and ``number`` are the entry's place and its event's number, -1 where the text cannot be read.
+    ``verification_id``, ``machine_name`` and ``word`` say what the entry is about, as far as the history still does.
+    """
+
+    origin: str
+    size: int
+    index: int
+    number: int
+    topic: str
+    trouble: str | None
+    verification_id: UUID | None = None
+    machine_name: str = ""
+    word: str = ""
+
+
+def prove(
+    tree: StoredTree,
+    rows: StoredRows,
+    topic: str,
+    stream: UUID,
+    after: int,
+    head: KeptHead,
+    keys: Sequence[VerifierKey],
+) -> EntryProof | None:
+    """The proof that the first event ``topic`` of ``stream`` after the number ``after`` is under ``head``.
+
+    None when there is no such event under it. Raises DamagedDataError when the proof would not hold.
+    """
+    found: StoredRow | None = None
+    behind = 0
+    for portion in rows.rows_after(after):
+        covered = [row for row in portion if row.number <= head.number]
+        for row in covered:
+            if found is not None:
+                behind += 1
+            elif row.topic == topic and row.stream == stream.bytes:
+                found = row
+        if len(covered) < len(portion):
+            break
+    if found is None or len(found.state) > STATE_BYTES_MAX:
+        return None
+    index = head.size - 1 - behind
+    with tree.nodes() as node:
+        hashes = inclusion_proof(index, head.size, node)
+    proof = EntryProof(encode_entry(entry_of(found)), found.state, index, tuple(hashes), head.note)
+    proof.checked(keys)
+    return proof
+
+
+class ProofWitness:
+    """Holds proofs against ``tree`` and the events of ``log``, whose heads ``keys`` sign."""
+
+    def __init__(self, tree: StoredTree, rows: StoredRows, log: EventLog, keys: Sequence[VerifierKey]) -> None:
+        self._tree = tree
+        self._rows = rows
+        self._log = log
+        self._keys = keys
+
+    def witness(self, text: str, *, shown_heads: Sequence[str] = (), speaks_of: UUID | None = None) -> WitnessedProof:
+        """What today's log says to a proof.
+
+        ``shown_heads`` are those in the body of the mail that it came with, and ``speaks_of`` is the verification that
+        this mail says it is about; what is not known is left empty.
+        """
+        try:
+            proof = parse_proof(text)
+            entry = decode_entry(proof.entry)
+            size, origin = int(proof.note.split("\n")[1]), proof.origin
+        except DamagedDataError as error:
+            return WitnessedProof(origin="", size=0, index=-1, number=-1, topic="", trouble=error.what)
+        trouble = self._trouble(proof, entry)
+        if trouble is None and shown_heads and proof.note not in shown_heads:
+            trouble = "the mail shows another head than the one that the proof leads to"
+        if trouble is None and speaks_of is not None and entry.stream != speaks_of.bytes:
+            trouble = (
+                f"the mail is about verification {speaks_of.hex[:8]}, and the proof about another stream of events"
+            )
+        found = WitnessedProof(
+            origin=origin, size=size, index=proof.index, number=entry.number, topic=entry.topic, trouble=trouble
+        )
+        return self._told(found, entry) if entry.topic == VerdictReached.TOPIC else found
+
+    def _trouble(self, proof: EntryProof, entry: LogEntry) -> str | None:
+        try:
+            proof.checked(self._keys)
+        except DamagedDataError as error:
+            return error.what
+        if proof.index >= self._tree.followed()[1]:
+            return "the log does not reach that far today: it was removed from its end"
+        with self._tree.nodes() as node:
+            if node(0, proof.index) != leaf_hash(proof.entry):
+                return "the log has another entry there today: the event was rewritten after this mail was written"
+        if self._entry_now(entry.number) != entry:
+            return "the event store has another event there today than the log and this mail"
+        return trouble_with_head(self._tree, proof.note, self._keys)
+
+    def _entry_now(self, number: int) -> LogEntry | None:
+        try:
+            row = next(self._rows.rows_after(number - 1), (None,))[0]
+        except DamagedDataError:
+            return None
+        return entry_of(row) if row is not None and row.number == number else None
+
+    def _told(self, found: WitnessedProof, entry: LogEntry) -> WitnessedProof:
+        """``found`` with the verdict that its entry is, as far as the events still say it."""
+        stream = UUID(bytes=entry.stream)
+        try:
+            events = self._log.stream(stream)
+        except DamagedDataError:
+            events = ()
+        names = [event.machine_name for event in events if isinstance(event, VerificationStarted)]
+        words = [event.word for event in events if isinstance(event, VerdictReached)]
+        return replace(
+            found,
+            verification_id=stream,
+            machine_name=names[0] if names else "",
+            word=words[0].value if words else "",
+        )
