@@ -1,7 +1,7 @@
 # make demo   the main job on a real guest: back up, list, boot, picture, mail
 # make test   every check
 # make check  format, lint, types, import rules
-# make bench  the benchmarks; make bench-peers compares with restic and borg
+# make bench  every step by itself; make bench-peers compares with restic and borg
 
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -26,7 +26,7 @@ format: $(STAMPS)/python
 	.venv/bin/ruff check --fix .
 
 bench: $(STAMPS)/system-bench $(STAMPS)/python
-	$(PYTHON) -m pytest benchmarks --benchmark-only -o python_files='bench_*.py' -o python_functions='bench_*'
+	$(PYTHON) -m benchmarks.suite --write-docs
 
 bench-peers: $(STAMPS)/system-bench $(STAMPS)/python
 	$(PYTHON) -m benchmarks.peers --rounds 3 --write-docs

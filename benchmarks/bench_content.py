@@ -39,24 +39,50 @@ def sealed_frames(keys: RepositoryKeys, frames: list[list[memoryview]]) -> tuple
 
 
 def bench_cutting_a_segment(benchmark: BenchmarkFixture, chunker: Chunker, segment: memoryview) -> None:
-    pieces = benchmark(chunker.cut, segment, [Extent(0, len(segment))])
+    pieces = in_rounds(benchmark, lambda: chunker.cut(segment, [Extent(0, len(segment))]), rounds=15)
     assert sum(piece.length for piece in pieces) == len(segment)
     benchmark.extra_info["pieces"] = len(pieces)
     note_rate(benchmark, len(segment))
 
 
 def bench_hashing_chunks(benchmark: BenchmarkFixture, keys: RepositoryKeys, chunks: list[memoryview]) -> None:
-    ids = benchmark(lambda: [keys.chunk_id(chunk) for chunk in chunks])
+    ids = in_rounds(benchmark, lambda: [keys.chunk_id(chunk) for chunk in chunks], rounds=15)
     benchmark.extra_info["distinct_share"] = len(set(ids)) / len(ids)
     note_rate(benchmark, sum(map(len, chunks)))
 
 
-def bench_sealing_frames(benchmark: BenchmarkFixture, keys: RepositoryKeys, chunks: list[memoryview]) -> None:
+def bench_compressing_and_sealing_frames(
+    benchmark: BenchmarkFixture, keys: RepositoryKeys, chunks: list[memoryview]
+) -> None:
     frames = frames_of(chunks)
     _sealer, sealed = in_rounds(benchmark, sealed_frames, fresh=lambda: (keys, frames), rounds=5)
     data_bytes = sum(map(len, chunks))
     benchmark.extra_info["sealed_share"] = sum(map(len, sealed)) / data_bytes
     note_rate(benchmark, data_bytes)
+
+
+def bench_compressing_frames(benchmark: BenchmarkFixture, chunks: list[memoryview]) -> None:
+    plain = [b"".join(frame) for frame in frames_of(chunks)]
+    compressor = zstandard.ZstdCompressor(compression_params=COMPRESSION)
+    packed = in_rounds(benchmark, lambda: [compressor.compress(frame) for frame in plain], rounds=7)
+    data_bytes = sum(map(len, plain))
+    benchmark.extra_info["compressed_share"] = sum(map(len, packed)) / data_bytes
+    note_rate(benchmark, data_bytes)
+
+
+def bench_sealing_frames(benchmark: BenchmarkFixture, keys: RepositoryKeys, chunks: list[memoryview]) -> None:
+    """AES-256-GCM alone, of compressed bytes."""
+    compressor = zstandard.ZstdCompressor(compression_params=COMPRESSION)
+    packed = [compressor.compress(b"".join(frame)) for frame in frames_of(chunks)]
+    cipher = keys.pack_cipher(_HEADER.salt)
+    associated = _HEADER.encoded()
+
+    def seal() -> int:
+        nonces = (number.to_bytes(12, "little") for number in range(len(packed)))
+        return sum(len(cipher.encrypt(nonce, frame, associated)) for nonce, frame in zip(nonces, packed, strict=True))
+
+    assert in_rounds(benchmark, seal, rounds=15) > 0
+    note_rate(benchmark, sum(map(len, packed)))
 
 
 def bench_opening_frames(benchmark: BenchmarkFixture, keys: RepositoryKeys, chunks: list[memoryview]) -> None:
@@ -74,7 +100,7 @@ def bench_opening_frames(benchmark: BenchmarkFixture, keys: RepositoryKeys, chun
 
 def bench_encoding_a_leaf(benchmark: BenchmarkFixture, keys: RepositoryKeys, chunks: list[memoryview]) -> None:
     pieces = [MappedPiece(len(chunk), keys.chunk_id(chunk)) for chunk in chunks]
-    leaf = benchmark(encode_leaf, pieces)
+    leaf = in_rounds(benchmark, lambda: encode_leaf(pieces), rounds=50)
     benchmark.extra_info["map_share"] = len(leaf) / sum(map(len, chunks))
     note_count_rate(benchmark, "pieces", len(pieces))
 
@@ -88,6 +114,6 @@ def bench_building_the_map_of_a_tebibyte(benchmark: BenchmarkFixture, keys: Repo
             leaf_ids, disk_bytes=len(leaf_ids) * segment_bytes, segment_bytes=segment_bytes, store_node=keys.map_id
         )
 
-    root = benchmark(build)
+    root = in_rounds(benchmark, build, rounds=15)
     assert len(root) == 32
     note_count_rate(benchmark, "segments", len(leaf_ids))

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.data import Size, images
+from benchmarks.extra_info import peak_memory
 from benchmarks.images import ImageSet
 from benchmarks.trial_repository import TrialRepository
 from domain.content.chunking import Chunker, ChunkingParameters, Piece
 from domain.content.keys import RepositoryKeys
 from domain.model.extents import Extent
+
+
+@pytest.fixture(autouse=True)
+def noted_memory(benchmark: BenchmarkFixture) -> Iterator[None]:
+    """Note the most memory that this process had while the benchmark ran, preparations included."""
+    with peak_memory() as memory:
+        yield
+    benchmark.extra_info["peak_rss_bytes"] = memory.peak_bytes
 
 
 @pytest.fixture(scope="session")

@@ -16,25 +16,17 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
 
 from blake3 import blake3
 
-from adapters.clock import SystemClock
-from adapters.locks import FileMachineLocks
 from benchmarks.images import cache_folder
 from benchmarks.measuring import Measured, Step, measure
+from benchmarks.points import committed, expired
 from benchmarks.report import write_between_markers
 from benchmarks.this_machine import describe, version_line
 from benchmarks.trial_repository import TrialRepository
 from domain.content.chunking import ChunkingParameters
 from domain.errors import DamagedDataError
-from domain.events.restore_point import RestorePointCommitted, RestorePointExpired, StoredDisk
-from domain.model.machines import Firmware, Machine, MachineSettings
-from domain.model.protection import Consistency
-from domain.model.prune_plan import PrunePolicy
-from domain.ports.progress import Silent
-from domain.workflows.prune import PruneWorkflow
 
 CHUNK_BYTES = 4096
 STRETCH_BYTES = 4 << 20
@@ -96,9 +88,9 @@ def _atesta(work: Path, whole: Path, half: Path) -> str:
     place = work / "atesta"
     with TrialRepository(place, CHUNKING) as repository:
         disks = [repository.take([image]).disks[0] for image in (whole, half)]
-        first, second = (_committed(disk) for disk in disks)
+        first, second = (committed(disk) for disk in disks)
         repository.log.append([first, second])
-        repository.log.append([_expired(first.originator_id)])
+        repository.log.append([expired(first.originator_id)])
         before = repository.pack_bytes()
         chunks = sum(pack.chunks for pack in repository.index.packs())
         places, _ = repository.index.places(disks[1].root)
@@ -117,16 +109,7 @@ def _atesta(work: Path, whole: Path, half: Path) -> str:
 def _prune(place: Path) -> None:
     """What is measured: open the repository and prune it."""
     with TrialRepository(place, CHUNKING, existing=True) as repository:
-        PruneWorkflow(
-            vault=repository.vault,
-            log=repository.log,
-            index=repository.index,
-            locks=FileMachineLocks(place / "locks"),
-            clock=SystemClock(),
-            progress=Silent(),
-            new_id=uuid4,
-            policy=PrunePolicy(),
-        ).prune()
+        repository.prune()
 
 
 def _restic(work: Path, whole: Path, half: Path) -> str:
@@ -153,36 +136,6 @@ def _restic(work: Path, whole: Path, half: Path) -> str:
     measure(step("restore", second, "--target", str(work / "restic-back")), durable=work / "restic")
     _compare("restic", next((work / "restic-back").rglob("disk.raw")), half)
     return _row(version_line(("restic", "version")), before, after, measured, "its own, about 1 MiB each")
-
-
-def _committed(disk: StoredDisk) -> RestorePointCommitted:
-    settings = MachineSettings(firmware=Firmware.BIOS, processors=1, memory_bytes=1 << 30)
-    machine = Machine(machine_id="m", name="measured", host="here", settings=settings, disks=())
-    return RestorePointCommitted(
-        originator_id=uuid4(),
-        originator_version=1,
-        at=datetime.now(UTC),
-        backup_id=uuid4(),
-        machine_id="m",
-        machine=machine,
-        taken_at=datetime.now(UTC),
-        consistency=Consistency.CRASH,
-        kind="full",
-        disks=(disk,),
-        files=(),
-        excluded_bytes=0,
-    )
-
-
-def _expired(point_id: UUID) -> RestorePointExpired:
-    return RestorePointExpired(
-        originator_id=point_id,
-        originator_version=2,
-        at=datetime.now(UTC),
-        retention_id=uuid4(),
-        policy="measured",
-        reason="measured",
-    )
 
 
 def _compare(tool: str, restored: Path, image: Path) -> None:

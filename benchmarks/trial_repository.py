@@ -12,21 +12,30 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
+from adapters.clock import SystemClock
 from adapters.disks.disk_files import open_disk
 from adapters.disks.writing.raw_writer import RawWriter
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
+from adapters.locks import FileMachineLocks
 from adapters.stage_clock import StageClock
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
 from domain.events.backup import ChunksWritten
 from domain.events.restore_point import StoredDisk
+from domain.model.extents import Extent
+from domain.model.prune_plan import PrunePolicy
 from domain.model.stages import StageProfile
 from domain.ports.progress import Silent
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.ingest import Ingest
 from domain.workflows.pack_writing import WrittenPack
+from domain.workflows.prune import PruneWorkflow
+from domain.workflows.prune_run import PruneSummary
 from domain.workflows.restore import restore_disk
+from domain.workflows.scrub import ScrubWorkflow
+from domain.workflows.scrub_budget import ScrubLimits
+from domain.workflows.scrub_run import ScrubSummary
 from domain.workflows.segment_worker import IngestFigures
 from domain.workflows.vault import Vault, create_vault, open_vault
 
@@ -92,6 +101,55 @@ class TrialRepository:
                     disk.close()
             ingest.finish()
             return disks, ingest.figures
+
+    def take_changes(self, image: Path, parent: StoredDisk, touched: Sequence[Extent], workers: int = 2) -> TakenImages:
+        """Take in what changed of an image since ``parent``, which change tracking says is in ``touched``."""
+        clock = StageClock()
+        with clock.run(workers):
+            vault = replace(self.vault, stages=clock)
+            stream, versions = uuid4(), count(1)
+            reader = ChunkReader(vault, self.index)
+            disk = open_disk(image)
+            try:
+                with Ingest(
+                    vault, self.index, lambda pack: self._record(stream, next(versions), pack), Silent(), workers
+                ) as ingest:
+                    root = ingest.take_changes(disk, reader.read_root(parent.root), touched, (), reader).root
+                    ingest.finish()
+            finally:
+                disk.close()
+        stored = replace(parent, root=root)
+        return TakenImages(disks=(stored,), figures=ingest.figures, profile=clock.profile())
+
+    def prune(self) -> PruneSummary:
+        """Reclaim what no point needs."""
+        return PruneWorkflow(
+            vault=self.vault,
+            log=self.log,
+            index=self.index,
+            locks=FileMachineLocks(self._folder / "locks"),
+            clock=SystemClock(),
+            progress=Silent(),
+            new_id=uuid4,
+            policy=PrunePolicy(),
+        ).prune()
+
+    def scrub(self, *, keyed: bool) -> ScrubSummary:
+        """Reread every pack; ``keyed`` opens every frame and rehashes every chunk."""
+        return ScrubWorkflow(
+            store=self.vault.store,
+            vault=self.vault if keyed else None,
+            log=self.log,
+            index=self.index,
+            locks=FileMachineLocks(self._folder / "locks"),
+            clock=SystemClock(),
+            progress=Silent(),
+            new_id=uuid4,
+        ).scrub(ScrubLimits(), keyed=keyed)
+
+    def close(self) -> None:
+        """Close the files."""
+        self.__exit__(None, None, None)
 
     def give_back(self, disk: StoredDisk, target: Path, workers: int = 2) -> int:
         """Restore a disk to a raw image, durable when it returns; the bytes that it holds."""
