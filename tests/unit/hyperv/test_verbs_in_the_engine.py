@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,12 @@ POINT = "Microsoft:BBBBBBBB-0000-4000-8000-000000000001"
 CHECKPOINT = {"machine_id": VM, "checkpoint": RECOVERY}
 
 
-def told(verb: str, arguments: dict[str, object], kind: type[Any], code: int | None = None) -> Any:
+def told(verb: str, arguments: Mapping[str, object], kind: type[Any], code: int | None = None) -> Any:
     environment = {} if code is None else {"ATESTA_SIMULATED_CODE": str(code)}
     return reply_value(run_verb(verb, arguments, environment), kind, verb=verb, host="simulated")
 
 
-def calls_of(tmp_path: Path, verb: str, arguments: dict[str, object]) -> list[dict[str, Any]]:
+def calls_of(tmp_path: Path, verb: str, arguments: Mapping[str, object]) -> list[dict[str, Any]]:
     file = tmp_path / "calls"
     run_verb(verb, arguments, {"ATESTA_SIMULATED_CALLS": str(file)})
     return [json.loads(line) for line in file.read_text().splitlines()]
