@@ -26,9 +26,20 @@ class FullCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackedDisk:
-    """One disk in a reference point: the virtual disk's identity and the tracking id of the frozen state."""
+    """One disk in a reference point of Atesta's: the virtual disk's own identity, the host's name for its place in the
+    machine (``storage_id``), and the tracking id of the frozen state.
+    """
 
     disk_id: str
+    storage_id: str
+    tracking_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldDisk:
+    """One disk in a reference point as the host lists it."""
+
+    storage_id: str
     tracking_id: str
 
 
@@ -37,7 +48,7 @@ class HeldReferencePoint:
     """A reference point as the host lists it. ``is_whole``: its parallel lists of disks and ids match."""
 
     reference_point_id: str
-    disks: tuple[TrackedDisk, ...]
+    disks: tuple[HeldDisk, ...]
     is_whole: bool = True
 
 
@@ -100,14 +111,15 @@ def baseline_for(
         return Baseline(cause=FullCause.UNCERTAIN)
     if not found[0].is_whole:
         return Baseline(cause=FullCause.MISMATCHED)
-    was, now = _tracking_ids(known.disks, disk_id), _tracking_ids(found[0].disks, disk_id)
-    if len(was) != 1 or len(now) != 1:
+    recorded = [disk for disk in known.disks if disk.disk_id.casefold() == disk_id.casefold() and disk.tracking_id]
+    if len(recorded) != 1:
         return Baseline(cause=FullCause.NEW_DISK)
-    if was != now:
+    told = [disk.tracking_id for disk in found[0].disks if disk.storage_id == recorded[0].storage_id]
+    if told != [recorded[0].tracking_id]:
         return Baseline(cause=FullCause.ID_CHANGED)
     if not is_tracked:
         return Baseline(cause=FullCause.UNTRACKED)
-    return Baseline(tracking_id=now[0])
+    return Baseline(tracking_id=recorded[0].tracking_id)
 
 
 def plan_reference_points(own: Sequence[OwnReferencePoint], held: Sequence[HeldReferencePoint]) -> ReferencePointPlan:
@@ -127,7 +139,3 @@ def appeared(before: Sequence[str], now: Sequence[str], own: Sequence[str] = ())
     """What is there now, was not before, and is not known: the candidates for what a killed run made."""
     known = {*before, *own}
     return tuple(one for one in now if one not in known)
-
-
-def _tracking_ids(disks: Sequence[TrackedDisk], disk_id: str) -> list[str]:
-    return [disk.tracking_id for disk in disks if disk.disk_id.casefold() == disk_id.casefold() and disk.tracking_id]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from domain.model.reference_points import (
     Baseline,
     FullCause,
+    HeldDisk,
     HeldReferencePoint,
     OwnReferencePoint,
     TrackedDisk,
@@ -20,16 +21,16 @@ from domain.model.reference_points import (
 DISK = "8f7c0c5e-0000-4000-8000-000000000001"
 
 
-def tracked(tracking_id: str = "rct-1", disk_id: str = DISK) -> tuple[TrackedDisk, ...]:
-    return (TrackedDisk(disk_id=disk_id, tracking_id=tracking_id),)
+def own(one: str = "r1", mark: str = "m1", *, certain: bool = True, disk_id: str = DISK) -> OwnReferencePoint:
+    disks = (TrackedDisk(disk_id=disk_id, storage_id="place 1", tracking_id="rct-1"),)
+    return OwnReferencePoint(reference_point_id=one, mark=mark, disks=disks, is_certain=certain)
 
 
-def own(one: str = "r1", mark: str = "m1", *, certain: bool = True, tracking_id: str = "rct-1") -> OwnReferencePoint:
-    return OwnReferencePoint(reference_point_id=one, mark=mark, disks=tracked(tracking_id), is_certain=certain)
-
-
-def held(one: str = "r1", *, whole: bool = True, tracking_id: str = "rct-1", disk_id: str = DISK) -> HeldReferencePoint:
-    return HeldReferencePoint(reference_point_id=one, disks=tracked(tracking_id, disk_id), is_whole=whole)
+def held(
+    one: str = "r1", *, whole: bool = True, tracking_id: str = "rct-1", storage_id: str = "place 1"
+) -> HeldReferencePoint:
+    disks = (HeldDisk(storage_id=storage_id, tracking_id=tracking_id),)
+    return HeldReferencePoint(reference_point_id=one, disks=disks, is_whole=whole)
 
 
 CAUSES = {
@@ -39,8 +40,9 @@ CAUSES = {
     "the host lists none": ("m1", [own()], [], FullCause.LOST),
     "a kill left it open": ("m1", [own(certain=False)], [held()], FullCause.UNCERTAIN),
     "the parallel lists differ": ("m1", [own()], [held(whole=False)], FullCause.MISMATCHED),
-    "the disk has a new GUID": ("m1", [own()], [held(disk_id="other")], FullCause.NEW_DISK),
-    "the host has no tracking id": ("m1", [own()], [held(tracking_id="")], FullCause.NEW_DISK),
+    "the disk has a new GUID": ("m1", [own(disk_id="other")], [held()], FullCause.NEW_DISK),
+    "the host has no tracking id": ("m1", [own()], [held(tracking_id="")], FullCause.ID_CHANGED),
+    "the host lists another place": ("m1", [own()], [held(storage_id="place 2")], FullCause.ID_CHANGED),
     "the tracking id is another one": ("m1", [own()], [held(tracking_id="rct-2")], FullCause.ID_CHANGED),
 }
 
