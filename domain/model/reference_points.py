@@ -26,8 +26,10 @@ class FullCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackedDisk:
-    """One disk in a reference point of Atesta's: the virtual disk's own identity, the host's name for its place in the
-    machine (``storage_id``), and the tracking id of the frozen state.
+    """One disk in a reference point of Atesta's.
+
+    ``disk_id`` is the virtual disk's own identity, ``storage_id`` the host's name for its place in the machine,
+    ``tracking_id`` that of the frozen state.
     """
 
     disk_id: str
