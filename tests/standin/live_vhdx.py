@@ -30,12 +30,13 @@ class LiveVhdx:
         self._file = path.open("r+b")
         self._read_regions()
         items = self._metadata_items()
-        self.block_bytes, flags = struct.unpack("<II", items[_PARAMETERS])
+        self.block_bytes: int = struct.unpack_from("<I", items[_PARAMETERS])[0]
+        flags = struct.unpack_from("<I", items[_PARAMETERS], 4)[0]
         self.has_parent = bool(flags & _HAS_PARENT)
         self.size_bytes: int = struct.unpack("<Q", items[_SIZE])[0]
         self.sector_bytes: int = struct.unpack("<I", items[_SECTOR])[0]
         self.disk_id = UUID(bytes_le=items[_DISK_ID])
-        self.chunk_ratio = (1 << 23) * self.sector_bytes // self.block_bytes
+        self.chunk_ratio: int = (1 << 23) * self.sector_bytes // self.block_bytes
         self._table = array("Q", self._read(self._bat_at, self._bat_bytes // 8 * 8))
         self._changed = False
 
