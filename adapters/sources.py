@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from domain.errors import AtestaError, BadInputError, EnvironmentTroubleError
+from domain.errors import AtestaError, BadInputError
 from domain.model.machines import Machine
 from domain.model.protection import SnapshotPlan
 from domain.ports.source import FrozenMachine, MachineSource
-from domain.ports.source_journal import SourceJournal
 from domain.ports.source_journal import SourceJournal
 
 
