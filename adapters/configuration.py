@@ -13,6 +13,7 @@ import msgspec
 
 from adapters.audit_configuration import PublishSection
 from adapters.evidence_configuration import EvidenceSection
+from adapters.host_configuration import HostSection, check_hosts
 from adapters.schedule_configuration import HealthSection, MetricsSection, ScheduleSection
 from domain.errors import BadInputError, EnvironmentTroubleError
 from domain.model.retention import RetentionPolicy
@@ -176,6 +177,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     repository: RepositorySection = RepositorySection()
     sources: SourcesSection = SourcesSection()
+    host: tuple[HostSection, ...] = ()
     backup: BackupSection = BackupSection()
     prune: PruneSection = PruneSection()
     scrub: ScrubSection = ScrubSection()
@@ -254,6 +256,7 @@ def load_configuration(path: Path) -> LoadedConfiguration:
     try:
         content = msgspec.toml.decode(text, type=Configuration)
         parse_size(content.lab.memory)
+        check_hosts(content.host)
         content.retention.policies()
         content.retention.zone()
         parse_size(content.scrub.bytes or "1")

@@ -1,0 +1,488 @@
+"""A stand-in for one Hyper-V host: stateful, and able to misbehave as hosts do. No real Hyper-V stands behind it.
+
+What it does follows the facts that docs/stand-in.md lists. Time passes with requests: each is a tick of work for jobs
+and merges, so that nothing depends on how fast a test runs; ``advance`` lets the clock jump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from threading import RLock
+from uuid import uuid4
+
+from domain.model.extents import Extent
+from tests.standin.jobs import EXCEPTION, WITH_WARNINGS, Affected, Job, JobFailure, JobList, run
+from tests.standin.machine import (
+    VSS_SERVICE,
+    Activity,
+    Checkpoint,
+    Machine,
+    Nic,
+    ReferencePoint,
+    State,
+    standard_services,
+)
+from tests.standin.misbehaviour import Misbehaviour, Misbehaviours
+from tests.standin.virtual_disk import Layer, VirtualDisk, base_disk
+
+DONE, JOB_STARTED = 0, 4096
+FAILED, NOT_SUPPORTED, INVALID_PARAMETER, IN_USE, INVALID_STATE, FILE_NOT_FOUND = (
+    32768,
+    32770,
+    32773,
+    32774,
+    32775,
+    32779,
+)
+
+SETTINGS_CLASS = "Msvm_VirtualSystemSettingData"
+REFERENCE_POINT_CLASS = "Msvm_VirtualSystemReferencePoint"
+MACHINE_CLASS = "Msvm_ComputerSystem"
+
+
+class NotThereError(LookupError):
+    """A reference names nothing on this host."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a method returned. ``made`` is known only when it was done at once."""
+
+    code: int
+    job: str = ""
+    made: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What GetVirtualDiskChanges returned."""
+
+    code: int
+    processed: int = 0
+    ranges: Sequence[tuple[int, int]] = ()
+
+
+class HostModel:
+    """One host. ``folder`` holds its drives: ``C`` and ``D``, with the real files of its disks below."""
+
+    def __init__(self, folder: Path, *, name: str = "HV01", drives: Sequence[str] = ("C", "D")) -> None:
+        self.folder = folder
+        self.name = name
+        self.drives = {letter: folder / letter for letter in drives}
+        for place in (*self.drives.values(), folder / "oracle"):
+            place.mkdir(parents=True, exist_ok=True)
+        self.os_build = "10.0.20348.2402"
+        self.cluster = ""
+        self.free_memory_bytes = 48 << 30
+        self.clock_skew = timedelta()
+        self.is_up = True
+        self.boots = 1
+        self.job_ticks = 2
+        self.merge_ticks = 2
+        self.machines: dict[str, Machine] = {}
+        self.jobs = JobList()
+        self.misbehaviours = Misbehaviours()
+        self.lock = RLock()
+        self.on_reboot: list[Callable[[], None]] = []
+        self._elapsed = 0.0
+
+    def add_machine(
+        self,
+        name: str,
+        disks: Sequence[bytes | Path] = (),
+        *,
+        machine_id: str | None = None,
+        home: str = "",
+        generation: int = 2,
+        version: str = "10.0",
+        state: State = State.RUNNING,
+    ) -> Machine:
+        """A machine with disks made from raw content; on SCSI for generation 2, on IDE for generation 1."""
+        home = home or f"D:\\VMs\\{name}"
+        identity = (machine_id or str(uuid4())).upper()
+        folder = self.local_path(home)
+        machine = Machine(
+            id=identity, name=name, home=home, folder=folder, generation=generation, version=version, state=state
+        )
+        machine.integration = standard_services()
+        machine.nics = [Nic(name="Network Adapter", switch="External", mac=f"00155D{len(self.machines):06X}")]
+        for number, content in enumerate(disks):
+            machine.disks.append(self._attached(machine, number, content, f"disk{number}"))
+        self._write_configuration(folder, machine.configuration_file, machine)
+        with self.lock:
+            self.machines[identity] = machine
+        return machine
+
+    def replace_disk(self, machine: Machine, number: int, content: bytes | Path) -> VirtualDisk:
+        """Another disk in the same slot: the InstanceID of its setting stays, its GUID does not."""
+        machine.disks[number] = self._attached(machine, number, content, f"new{number}")
+        return machine.disks[number]
+
+    def misbehave(self, *what: Misbehaviour, times: int | None = None) -> None:
+        for each in what:
+            if times is None:
+                self.misbehaviours.switch_on(each)
+            else:
+                self.misbehaviours.switch_on(each, times=times)
+
+    def behave(self, *what: Misbehaviour) -> None:
+        for each in what or tuple(Misbehaviour):
+            self.misbehaviours.switch_off(each)
+
+    def take_user_checkpoint(self, machine: Machine, name: str = "before the update") -> Checkpoint:
+        """What a person does in Hyper-V Manager."""
+        return self._freeze(machine, "user", name, 0)
+
+    def delete_user_checkpoint(self, machine: Machine, checkpoint: Checkpoint) -> None:
+        self._drop(machine, checkpoint)
+
+    def apply_user_checkpoint(self, machine: Machine, checkpoint: Checkpoint) -> None:
+        """Go back: change tracking begins anew."""
+        later = machine.checkpoints[machine.checkpoints.index(checkpoint) + 1 :]
+        for disk in machine.disks:
+            disk.revert(checkpoint.id)
+        machine.checkpoints = [held for held in machine.checkpoints if held not in later]
+        machine.reference_points.clear()
+
+    def lose_reference_points(self, machine: Machine) -> None:
+        """Someone else destroyed them."""
+        for point in tuple(machine.reference_points):
+            self._destroy_point(machine, point)
+
+    def remove_machine(self, machine: Machine) -> None:
+        """Deleted, or moved away; its files stay where they are."""
+        with self.lock:
+            del self.machines[machine.id]
+
+    def reboot(self) -> None:
+        """Jobs and shells are gone, checkpoints stay; running machines come up again, merges begin anew."""
+        with self.lock:
+            self.jobs.clear()
+            self.boots += 1
+            for machine in self.machines.values():
+                machine.activities.clear()
+        for told in self.on_reboot:
+            told()
+
+    def advance(self, seconds: float) -> None:
+        """The host's clock goes on, and so does its work."""
+        with self.lock:
+            self._elapsed += seconds
+            for _ in range(min(100, int(seconds))):
+                self.tick()
+            self.jobs.expire(self._elapsed)
+
+    def leftovers(self) -> list[str]:
+        """What a backup must not leave behind: recovery checkpoints, and more than one reference point a machine."""
+        found = []
+        for machine in self.machines.values():
+            found += [f"{machine.name}: {held.id}" for held in machine.checkpoints if held.kind == "recovery"]
+            found += [f"{machine.name}: {point.id}" for point in machine.reference_points[:-1]]
+            held_layers = {held.id for held in machine.checkpoints}
+            found += [
+                f"{machine.name}: {layer.path}"
+                for disk in machine.disks
+                for layer in disk.layers[:-1]
+                if layer.held_by not in held_layers
+            ]
+        return found
+
+    def local_path(self, host_path: str) -> Path:
+        """Where a path of the host lies on this machine."""
+        drive, _, rest = host_path.partition(":\\")
+        if drive.upper() not in self.drives or not rest:
+            raise NotThereError(host_path)
+        return self.drives[drive.upper()].joinpath(*rest.split("\\"))
+
+    def held_files(self) -> set[str]:
+        """The files that the host holds open for itself: leaves of machines that run."""
+        with self.lock:
+            running = [machine for machine in self.machines.values() if machine.state is State.RUNNING]
+            return {disk.leaf.path for machine in running for disk in machine.disks}
+
+    def now(self) -> datetime:
+        """The host's clock."""
+        return datetime.now(UTC) + timedelta(seconds=self._elapsed) + self.clock_skew
+
+    def tick(self) -> None:
+        """Work goes on. Each request to the host calls this first."""
+        with self.lock:
+            for machine in self.machines.values():
+                self._merge_a_little(machine)
+            self.jobs.tick(self._elapsed)
+
+    def machine(self, machine_id: str) -> Machine:
+        found = self.machines.get(machine_id.upper())
+        if found is None:
+            raise NotThereError(machine_id)
+        return found
+
+    def checkpoint(self, checkpoint_id: str) -> tuple[Machine, Checkpoint]:
+        for machine in self.machines.values():
+            for held in machine.checkpoints:
+                if held.id.upper() == checkpoint_id.upper():
+                    return machine, held
+        raise NotThereError(checkpoint_id)
+
+    def reference_point(self, point_id: str) -> tuple[Machine, ReferencePoint]:
+        for machine in self.machines.values():
+            for point in machine.reference_points:
+                if point.id.upper() == point_id.upper():
+                    return machine, point
+        raise NotThereError(point_id)
+
+    def job(self, job_id: str) -> Job:
+        """A job that the host still knows."""
+        with self.lock:
+            found = self.jobs.get(job_id)
+            if found is None:
+                raise NotThereError(job_id)
+            if self.misbehaviours.happens(Misbehaviour.JOB_FORGOTTEN):
+                if not found.has_ended:
+                    run(found, self._elapsed)
+                self.jobs.forget(found)
+                raise NotThereError(job_id)
+            return found
+
+    def create_recovery_checkpoint(self, machine_id: str, *, consistency: int, ignore: bool) -> Outcome:
+        """CreateSnapshot with type 32768."""
+        machine = self.machine(machine_id)
+        if self._is_busy(machine) or self._happens(Misbehaviour.CHECKPOINT_REFUSED):
+            return Outcome(code=INVALID_STATE)
+        work = partial(self._recovery_checkpoint, machine, consistency, ignore)
+        return self._started("CreateSnapshot", machine, Activity.CREATING_CHECKPOINT, work)
+
+    def convert_to_reference_point(self, checkpoint_id: str) -> Outcome:
+        """ConvertToReferencePoint: the checkpoint goes, the merge begins."""
+        machine, checkpoint = self.checkpoint(checkpoint_id)
+        if checkpoint.kind != "recovery" or self._happens(Misbehaviour.CONVERSION_REFUSED):
+            return Outcome(code=INVALID_STATE)
+        if self._is_busy(machine):
+            return Outcome(code=INVALID_STATE)
+        if not machine.tracks_changes:
+            return Outcome(code=NOT_SUPPORTED)
+        work = partial(self._conversion, machine, checkpoint)
+        return self._started("ConvertToReferencePoint", machine, Activity.DELETING_CHECKPOINT, work)
+
+    def destroy_checkpoint(self, checkpoint_id: str) -> Outcome:
+        """DestroySnapshot."""
+        machine, checkpoint = self.checkpoint(checkpoint_id)
+        if self._happens(Misbehaviour.DESTROY_REFUSED):
+            return Outcome(code=IN_USE)
+        if self._is_busy(machine):
+            return Outcome(code=INVALID_STATE)
+        work = partial(self._destruction, machine, checkpoint)
+        return self._started("DestroySnapshot", machine, Activity.DELETING_CHECKPOINT, work)
+
+    def destroy_reference_point(self, point_id: str) -> Outcome:
+        """DestroyReferencePoint."""
+        machine, point = self.reference_point(point_id)
+        if self._happens(Misbehaviour.DESTROY_REFUSED):
+            return Outcome(code=IN_USE)
+        work = partial(self._point_destruction, machine, point)
+        return self._started("DestroyReferencePoint", machine, None, work)
+
+    def request_state_change(self, machine_id: str, state: int) -> Outcome:
+        """RequestStateChange: 2 starts, 3 turns off, 6 saves."""
+        machine = self.machine(machine_id)
+        allowed = {State.RUNNING: {State.OFF, State.SAVED}, State.OFF: {State.RUNNING}, State.SAVED: {State.RUNNING}}
+        asked = {2: State.RUNNING, 3: State.OFF, 6: State.SAVED}.get(state)
+        if asked is None:
+            return Outcome(code=INVALID_PARAMETER)
+        if asked not in allowed[machine.state]:
+            return Outcome(code=INVALID_STATE)
+        return self._started("RequestStateChange", machine, None, partial(self._state_change, machine, asked))
+
+    def virtual_disk_changes(self, path: str, limit_id: str, offset: int, length: int) -> Changes:
+        """GetVirtualDiskChanges: of a file that a checkpoint holds still, or of a machine that does not run."""
+        for what, code in _CHANGES_MISBEHAVING.items():
+            if self._happens(what):
+                return Changes(code=code)
+        found = self._find_layer(path)
+        if found is None:
+            return Changes(code=FILE_NOT_FOUND)
+        machine, disk, layer = found
+        if layer.frozen_at is None and machine.state is State.RUNNING:
+            return Changes(code=IN_USE)
+        until = disk.now if layer.frozen_at is None else layer.frozen_at
+        since = disk.tracked.get(limit_id)
+        if since is None or since > until or offset >= disk.size_bytes or length <= 0:
+            return Changes(code=INVALID_PARAMETER)
+        if self._happens(Misbehaviour.CHANGES_STAND_STILL):
+            return Changes(code=DONE)
+        processed = min(length, disk.size_bytes - offset)
+        if self._happens(Misbehaviour.CHANGES_IN_PIECES):
+            processed = min(processed, 1 << 20)
+        return Changes(code=DONE, processed=processed, ranges=disk.changed(since, until, Extent(offset, processed)))
+
+    def _attached(self, machine: Machine, number: int, content: bytes | Path, stem: str) -> VirtualDisk:
+        path = f"{machine.home}\\Virtual Hard Disks\\{stem}.vhdx"
+        file = self.local_path(path)
+        oracle = self.folder / "oracle" / f"{machine.id}-{stem}.raw"
+        disk_id, size_bytes = base_disk(content, file, oracle=oracle)
+        on_scsi = machine.generation == 2
+        return VirtualDisk(
+            disk_id=disk_id,
+            size_bytes=size_bytes,
+            controller="SCSI" if on_scsi else "IDE",
+            controller_number=0 if on_scsi else number // 2,
+            location=number if on_scsi else number % 2,
+            layers=[Layer(path=path, file=file)],
+            initial=oracle,
+        )
+
+    def _write_configuration(self, folder: Path, name: str, machine: Machine) -> None:
+        file = folder.joinpath(*name.split("\\"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(f"stand-in configuration of {machine.id}".encode().ljust(4096, b"\0"))
+        file.with_suffix(".vmrs").write_bytes(bytes(8192))
+        if machine.generation == 2:
+            file.with_suffix(".vmgs").write_bytes(bytes(4096))
+
+    def _happens(self, what: Misbehaviour) -> bool:
+        return self.misbehaviours.happens(what)
+
+    def _is_busy(self, machine: Machine) -> bool:
+        return bool(machine.activities) or machine.merge_ticks_left > 0
+
+    def _started(
+        self, kind: str, machine: Machine, activity: Activity | None, work: Callable[[], list[Affected]]
+    ) -> Outcome:
+        with self.lock:
+            job = Job(kind=kind, work=work, ticks=self.job_ticks, ticks_left=self.job_ticks)
+            if activity is not None:
+                machine.activities.append(activity)
+                job.finally_ = partial(_remove, machine.activities, activity)
+            job.work = partial(self._with_misbehaviour, job, work)
+            job.hangs = self._happens(Misbehaviour.JOB_HANGS)
+            if self._happens(Misbehaviour.AT_ONCE):
+                run(job, self._elapsed)
+                return _outcome_of(job)
+            return Outcome(code=JOB_STARTED, job=self.jobs.add(job).id)
+
+    def _with_misbehaviour(self, job: Job, work: Callable[[], list[Affected]]) -> list[Affected]:
+        affected = work()
+        if self._happens(Misbehaviour.JOB_WARNS):
+            job.ends_in = WITH_WARNINGS
+        return [] if self._happens(Misbehaviour.AFFECTED_UNTOLD) else affected
+
+    def _recovery_checkpoint(self, machine: Machine, consistency: int, ignore: bool) -> list[Affected]:
+        running = machine.state is State.RUNNING
+        vss = machine.service(VSS_SERVICE)
+        if self._happens(Misbehaviour.CHECKPOINT_FAILS):
+            raise JobFailure(f"'{machine.name}' failed to create a recovery checkpoint.")
+        if consistency == 1 and running and (not vss.enabled or vss.status[0] not in {2, 3}):
+            raise JobFailure(f"Production checkpoints cannot be created for '{machine.name}': no VSS integration.")
+        if consistency == 1 and running and self._happens(Misbehaviour.VSS_FAILS):
+            raise JobFailure(f"Production checkpoints cannot be created for '{machine.name}': a VSS writer failed.")
+        if machine.passes_a_disk_through and not ignore:
+            raise JobFailure(f"'{machine.name}' has a disk of which no checkpoint can be taken.", NOT_SUPPORTED)
+        made = self._freeze(machine, "recovery", f"{machine.name} - Backup", consistency)
+        return [Affected(kind=SETTINGS_CLASS, id=made.id), Affected(kind=MACHINE_CLASS, id=machine.id)]
+
+    def _freeze(self, machine: Machine, kind: str, name: str, consistency: int) -> Checkpoint:
+        with self.lock:
+            checkpoint = Checkpoint(
+                id=f"Microsoft:{str(uuid4()).upper()}",
+                name=name,
+                kind=kind,
+                created_utc=self.now(),
+                consistency=consistency,
+                positions={disk.disk_id: disk.now for disk in machine.disks},
+            )
+            for disk in machine.disks:
+                disk.freeze(checkpoint.id)
+                if kind == "recovery" and machine.tracks_changes:
+                    checkpoint.rct[disk.disk_id] = disk.track()
+            machine.checkpoints.append(checkpoint)
+            self._write_configuration(machine.folder, machine.configuration_of(checkpoint), machine)
+            return checkpoint
+
+    def _conversion(self, machine: Machine, checkpoint: Checkpoint) -> list[Affected]:
+        if self._happens(Misbehaviour.CONVERSION_FAILS):
+            raise JobFailure(f"The checkpoint of '{machine.name}' could not be converted.")
+        disks = [(disk, checkpoint.rct[disk.disk_id]) for disk in machine.disks if disk.disk_id in checkpoint.rct]
+        point = ReferencePoint(
+            id=f"Microsoft:{str(uuid4()).upper()}",
+            consistency=checkpoint.consistency,
+            disks=disks,
+            instance_ids=[machine.storage_id(disk, machine.settings_id) for disk, _ in disks],
+        )
+        machine.reference_points.append(point)
+        self._drop(machine, checkpoint)
+        return [Affected(kind=REFERENCE_POINT_CLASS, id=point.id), Affected(kind=MACHINE_CLASS, id=machine.id)]
+
+    def _destruction(self, machine: Machine, checkpoint: Checkpoint) -> list[Affected]:
+        if self._happens(Misbehaviour.DESTROY_FAILS):
+            raise JobFailure(f"The checkpoint of '{machine.name}' could not be destroyed.")
+        for disk in machine.disks:
+            disk.forget(checkpoint.rct.get(disk.disk_id, ""))
+        self._drop(machine, checkpoint)
+        return [Affected(kind=MACHINE_CLASS, id=machine.id)]
+
+    def _drop(self, machine: Machine, checkpoint: Checkpoint) -> None:
+        machine.checkpoints.remove(checkpoint)
+        configuration = machine.folder.joinpath(*machine.configuration_of(checkpoint).split("\\"))
+        for suffix in (".vmcx", ".vmrs", ".vmgs"):
+            configuration.with_suffix(suffix).unlink(missing_ok=True)
+        machine.merge_ticks_left = self.merge_ticks
+
+    def _merge_a_little(self, machine: Machine) -> None:
+        if not machine.merge_ticks_left or self._happens(Misbehaviour.MERGE_NEVER_ENDS):
+            return
+        machine.merge_ticks_left -= 1
+        if machine.merge_ticks_left or self._happens(Misbehaviour.MERGE_FAILS):
+            return
+        for disk in machine.disks:
+            disk.collapse(held.id for held in machine.checkpoints)
+
+    def _point_destruction(self, machine: Machine, point: ReferencePoint) -> list[Affected]:
+        if self._happens(Misbehaviour.DESTROY_FAILS):
+            raise JobFailure(f"The reference point of '{machine.name}' could not be destroyed.")
+        self._destroy_point(machine, point)
+        return [Affected(kind=MACHINE_CLASS, id=machine.id)]
+
+    def _destroy_point(self, machine: Machine, point: ReferencePoint) -> None:
+        machine.reference_points.remove(point)
+        for disk, rct_id in point.disks:
+            disk.forget(rct_id)
+
+    def _state_change(self, machine: Machine, asked: State) -> list[Affected]:
+        if asked is State.RUNNING and self._happens(Misbehaviour.START_FAILS):
+            raise JobFailure(f"'{machine.name}' failed to start.", 32778)
+        if asked is State.SAVED and self._happens(Misbehaviour.SAVE_FAILS):
+            raise JobFailure(f"'{machine.name}' failed to save its state.")
+        machine.state = asked
+        machine.state_changes.append(asked)
+        return [Affected(kind=MACHINE_CLASS, id=machine.id)]
+
+    def _find_layer(self, path: str) -> tuple[Machine, VirtualDisk, Layer] | None:
+        for machine in self.machines.values():
+            for disk in machine.disks:
+                for layer in disk.layers:
+                    if layer.path.casefold() == path.casefold():
+                        return machine, disk, layer
+        return None
+
+
+def _outcome_of(job: Job) -> Outcome:
+    if job.state == EXCEPTION:
+        return Outcome(code=job.error_code)
+    made = [element.id for element in job.affected if element.kind in {SETTINGS_CLASS, REFERENCE_POINT_CLASS}]
+    return Outcome(code=DONE, made=made[0] if made else "")
+
+
+def _remove(activities: list[Activity], activity: Activity) -> None:
+    if activity in activities:
+        activities.remove(activity)
+
+
+_CHANGES_MISBEHAVING = {
+    Misbehaviour.CHANGES_FILE_MISSING: FILE_NOT_FOUND,
+    Misbehaviour.CHANGES_AS_JOB: JOB_STARTED,
+    Misbehaviour.CHANGES_FAIL: FAILED,
+}

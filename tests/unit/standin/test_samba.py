@@ -1,0 +1,73 @@
+"""The stand-in host's shares are a real SMB server: who reads them, and how they fail."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import smbclient
+import smbprotocol.exceptions as failures
+
+from tests.standin.samba import SambaServer, why_not
+
+pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(why_not()), reason=why_not() or "it runs")]
+
+FILE = "D:\\VMs\\web01\\disk.vhdx"
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["signed", "encrypted"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SambaServer]:
+    folder = tmp_path_factory.mktemp("host")
+    (folder / "D/VMs/web01").mkdir(parents=True)
+    (folder / "D/VMs/web01/disk.vhdx").write_bytes(bytes(range(256)) * 4096)
+    drives = {"D": folder / "D"}
+    with SambaServer(folder / "samba", drives, requires_encryption=request.param) as running:
+        yield running
+
+
+def read(server: SambaServer, *, share: str = "rwd", password: str | None = None) -> bytes:
+    cache: dict[str, object] = {}
+    options = {"port": server.port, "username": server.user, "connection_cache": cache}
+    try:
+        smbclient.register_session("127.0.0.1", password=password or server.password, **options)
+        with smbclient.open_file(
+            server.unc(FILE), "rb", buffering=0, share_access=share, connection_cache=cache, port=server.port
+        ) as file:
+            return bytes(file.read(1 << 20))
+    finally:
+        smbclient.reset_connection_cache(fail_on_error=False, connection_cache=cache)
+
+
+def test_a_file_of_a_drive_is_read_under_its_share(server: SambaServer) -> None:
+    assert server.unc(FILE) == "\\\\127.0.0.1\\D$\\VMs\\web01\\disk.vhdx"
+    assert read(server) == bytes(range(256)) * 4096
+
+
+def test_a_wrong_password_is_refused(server: SambaServer) -> None:
+    with pytest.raises(failures.SMBException, match="STATUS_LOGON_FAILURE"):
+        read(server, password="wrong")
+
+
+def test_a_file_that_is_held_is_a_sharing_violation(server: SambaServer) -> None:
+    with server.held(FILE), pytest.raises(OSError, match="0xc0000043"):
+        read(server)
+    assert read(server)
+
+
+def test_it_answers_again_after_it_was_cut(server: SambaServer) -> None:
+    port = server.port
+    server.kill()
+    with pytest.raises((ValueError, OSError)):
+        read(server)
+    server.start()
+    assert server.port == port
+    assert read(server)
+
+
+def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:
+    with SambaServer(tmp_path / "samba", {"C": tmp_path}):
+        pass
+    running = subprocess.run(["pgrep", "-f", str(tmp_path / "samba")], capture_output=True, check=False)
+    assert running.stdout == b""
