@@ -31,20 +31,20 @@ def run(
     """
     session = session_of(context)
     with told(session):
-        auditing = session.atesta().auditing
+        atesta = session.atesta()
         if to is not None:
             if encrypt or plain:
                 raise BadInputError(
                     "A key that is elsewhere has its passphrase there.", next_step="Leave --encrypt and --plain out."
                 )
-            auditing.adopt_key(parse_verifier_key(to.strip()))
+            atesta.auditing.adopt_key(parse_verifier_key(to.strip()))
             typer.echo("Recorded: the key on the other machine signs from now on.")
             return
         if encrypt and plain:
             raise BadInputError("A key has a passphrase or none.", next_step="Choose one of --encrypt and --plain.")
         passphrase = None
         if encrypt:
-            passphrase = session.atesta().signing_passphrase_at_hand() or new_signing_passphrase(None)
-        key = auditing.rotate_key(passphrase=passphrase, plain=plain)
-        typer.echo(f"The new key is in {auditing.key_file}. Its public part, for the auditor:")
+            passphrase = atesta.signing_passphrase_at_hand() or new_signing_passphrase(None)
+        key = atesta.auditing.rotate_key(passphrase=passphrase, plain=plain)
+        typer.echo(f"The new key is in {atesta.auditing.key_file}. Its public part, for the auditor:")
         typer.echo(str(key))
