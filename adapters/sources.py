@@ -9,6 +9,7 @@ from domain.errors import AtestaError, BadInputError
 from domain.model.machines import Machine
 from domain.model.protection import SnapshotPlan
 from domain.ports.source import FrozenMachine, MachineSource
+from domain.ports.source_journal import SourceJournal
 
 
 class JoinedSources:
@@ -49,9 +50,16 @@ class JoinedSources:
         """Ask the machine's source."""
         return self._of(machine).plan(machine)
 
-    def frozen(self, machine: Machine, plan: SnapshotPlan) -> AbstractContextManager[FrozenMachine]:
+    def frozen(
+        self, machine: Machine, plan: SnapshotPlan, journal: SourceJournal
+    ) -> AbstractContextManager[FrozenMachine]:
         """Let the machine's source hold it still."""
-        return self._of(machine).frozen(machine, plan)
+        return self._of(machine).frozen(machine, plan, journal)
+
+    def settle(self, machine_id: str, journal: SourceJournal) -> tuple[str, ...]:
+        """Let the sources that list the machine put right what is owed."""
+        sources = dict.fromkeys(source for (_, listed), source in self._source_of.items() if listed == machine_id)
+        return tuple(remark for source in sources for remark in source.settle(machine_id, journal))
 
     def _of(self, machine: Machine) -> MachineSource:
         source = self._source_of.get((machine.host, machine.machine_id))

@@ -6,21 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.disks.file_source import FileSource
+from adapters.disks.image_sources import open_image, starts_with
 from adapters.disks.parent_files import ParentFiles
 from adapters.disks.raw_disk import RawDisk
-from adapters.disks.vhd.disk import open_vhd
-from adapters.disks.vhd.structures import FOOTER_BYTES, FOOTER_SIGNATURE
-from adapters.disks.vhdx.chain import find_parent, open_vhdx
+from adapters.disks.vhdx.chain import find_parent
 from adapters.disks.vhdx.description import read_description
 from adapters.disks.vhdx.layer import written_extents
 from adapters.disks.vhdx.layout import FILE_SIGNATURE
-from domain.errors import BadInputError, DamagedDataError
 from domain.model.extents import Extent
 from domain.model.raw_images import RAW_SUFFIXES
 from domain.ports.disks import FrozenDisk
-
-VHDX_SUFFIXES = frozenset({".vhdx", ".avhdx"})
-VHD_SUFFIXES = frozenset({".vhd", ".avhd"})
 
 
 def open_disk(path: Path) -> FrozenDisk:
@@ -45,22 +40,7 @@ class DiskFiles:
         source = FileSource(path)
         if path.suffix.lower() in RAW_SUFFIXES:
             return RawDisk(source)
-        if _starts_with(source, 0, FILE_SIGNATURE):
-            return open_vhdx(source, self._find_parents)
-        if _is_vhd(source):
-            return open_vhd(source)
-        source.close()
-        if path.suffix.lower() in VHDX_SUFFIXES | VHD_SUFFIXES:
-            raise DamagedDataError(
-                f"The file ends in {path.suffix} but does not have the mark of such an image.",
-                where=str(path),
-                next_step="Export or copy the disk again.",
-            )
-        raise BadInputError(
-            "This is not a disk image that Atesta knows.",
-            where=str(path),
-            next_step="Use a .vhdx or .vhd file, or name a raw image .raw or .img.",
-        )
+        return open_image(source, self._find_parents)
 
     def parent_of(self, path: Path) -> Path | None:
         """The file that the differencing VHDX ``path`` was made from, with its linkage verified; None without one.
@@ -71,7 +51,7 @@ class DiskFiles:
             return None
         source = FileSource(path)
         try:
-            if not _starts_with(source, 0, FILE_SIGNATURE):
+            if not starts_with(source, 0, FILE_SIGNATURE):
                 return None
             description = read_description(source)
             if description.metadata.parent is None:
@@ -89,19 +69,3 @@ class DiskFiles:
             return written_extents(source)
         finally:
             source.close()
-
-
-def _is_vhd(source: FileSource) -> bool:
-    return any(_starts_with(source, offset, FOOTER_SIGNATURE) for offset in (source.size_bytes - FOOTER_BYTES, 0))
-
-
-def _starts_with(source: FileSource, offset: int, mark: bytes) -> bool:
-    if offset < 0 or offset + len(mark) > source.size_bytes:
-        return False
-    found = bytearray(len(mark))
-    try:
-        source.read_into(offset, memoryview(found))
-    except BaseException:
-        source.close()
-        raise
-    return bytes(found) == mark

@@ -12,6 +12,7 @@ import msgspec
 
 from adapters.eventstore.activity_rows import ActivityRows
 from adapters.eventstore.catalog_fold import catalog_schema
+from adapters.eventstore.debt_fold import DebtRows
 from adapters.eventstore.patience import Patience
 from adapters.eventstore.projection_file import REBUILD_STEP, ProjectionFile
 from adapters.eventstore.row_values import decoded
@@ -44,7 +45,7 @@ SELECT (SELECT COUNT(*) FROM machine) AS machines, (SELECT COUNT(*) FROM point W
 """
 
 
-class SQLiteCatalog(ActivityRows):
+class SQLiteCatalog(ActivityRows, DebtRows):
     """The catalog in the file ``path``, created when missing. Safe from several threads and processes."""
 
     def __init__(self, path: Path, log: EventLog, *, patience: Patience | None = None, draft: bool = False) -> None:

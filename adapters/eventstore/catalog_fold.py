@@ -13,6 +13,7 @@ from uuid import UUID
 from eventsourcing.sqlite import SQLiteCursor
 
 from adapters.eventstore.activity_fold import ACTIVITY_ROWS, ACTIVITY_TABLES, fold_activity
+from adapters.eventstore.debt_fold import DEBT_ROWS, DEBT_TABLES, fold_debt
 from adapters.eventstore.projection_file import ProjectionSchema
 from adapters.eventstore.row_values import decoded, encoded
 from adapters.eventstore.verification_entry import MailState, VerificationEntry
@@ -76,6 +77,7 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS pack (pack_id BLOB PRIMARY KEY, state INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     *ACTIVITY_TABLES,
+    *DEBT_TABLES,
 )
 _CANONICAL_ROWS = (
     ("machine", "SELECT * FROM machine ORDER BY machine_id"),
@@ -85,6 +87,7 @@ _CANONICAL_ROWS = (
     ("pack", "SELECT * FROM pack ORDER BY pack_id"),
     ("total", "SELECT * FROM total ORDER BY name"),
     *ACTIVITY_ROWS,
+    *DEBT_ROWS,
 )
 _UPSERT_MACHINE = """
 INSERT INTO machine VALUES (?, ?, ?, ?) ON CONFLICT (machine_id)
@@ -103,7 +106,7 @@ def catalog_schema() -> ProjectionSchema:
     return ProjectionSchema(
         name="catalog",
         application_id=0x41544341,
-        format_version=5,
+        format_version=6,
         tables=_TABLES,
         topics=(),
         fold=_fold,
@@ -120,6 +123,7 @@ def _fold(cursor: SQLiteCursor, events: Sequence[NumberedEvent]) -> None:
         if rule is not None:
             rule(rows, numbered.number, numbered.event)
         fold_activity(rows, numbered)
+        fold_debt(rows, numbered)
     of_stream = Counter(numbered.event.originator_id.bytes for numbered in events)
     rows.executemany(
         "UPDATE run SET events_seen = events_seen + ? WHERE backup_id = ?",

@@ -20,6 +20,7 @@ from domain.model.protection import Consistency, SnapshotMethod, SnapshotPlan
 from domain.ports.changes import ChangeTracking
 from domain.ports.disks import DiskOpener, FrozenDisk
 from domain.ports.source import FrozenMachine
+from domain.ports.source_journal import SourceJournal
 
 _CONFIGURATION_BYTES_MAX = 64 << 20
 _WHY_CRASH = (
@@ -72,7 +73,9 @@ class ExportedMachines:
             consistency_asked=Consistency.CRASH,
         )
 
-    def frozen(self, machine: Machine, plan: SnapshotPlan) -> AbstractContextManager[FrozenMachine]:
+    def frozen(
+        self, machine: Machine, plan: SnapshotPlan, journal: SourceJournal  # noqa: ARG002
+    ) -> AbstractContextManager[FrozenMachine]:
         """Open the machine's disks, as the port says.
 
         DamagedDataError is also raised on the way out, when a file of a disk was changed meanwhile.
@@ -84,6 +87,10 @@ class ExportedMachines:
                 next_step="Plan the backup with the source that the machine comes from.",
             )
         return self._frozen(machine)
+
+    def settle(self, machine_id: str, journal: SourceJournal) -> tuple[str, ...]:  # noqa: ARG002
+        """Nothing: reading files leaves nothing behind."""
+        return ()
 
     @contextmanager
     def _frozen(self, machine: Machine) -> Iterator[FrozenMachine]:

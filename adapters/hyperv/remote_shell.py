@@ -36,7 +36,7 @@ BOOTSTRAP = (
     "$s=(New-Object IO.StreamReader([Console]::OpenStandardInput(),$x)).ReadToEnd()|ConvertFrom-Json;"
     "$A=$s.a;. ([ScriptBlock]::Create($s.s))"
 )
-_COMMAND = (
+COMMAND = (
     "-NoProfile",
     "-NonInteractive",
     "-ExecutionPolicy",
@@ -110,7 +110,7 @@ class RemoteShell:
         protocol = self._opened(end)
         content = json.dumps({"s": script, "a": json.loads(arguments)}).encode("ascii")
         wait_at_most(protocol, end - self._monotonic())
-        command = protocol.run_command(self._shell_id, "powershell.exe", _COMMAND, console_mode_stdin=False)
+        command = protocol.run_command(self._shell_id, "powershell.exe", COMMAND, console_mode_stdin=False)
         try:
             pieces = range(0, len(content), INPUT_PIECE_BYTES)
             for start in pieces:

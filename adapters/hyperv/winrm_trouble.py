@@ -101,6 +101,12 @@ def trouble_of(error: BaseException, connection: HostConnection) -> AtestaError:
             where=_place(connection),
             next_step=f"Install Atesta with it: pip install 'atesta[{connection.transport}]', or use ntlm.",
         )
+    if isinstance(error, WinRMError) and "message encryption" in str(error):
+        return HostRefusesUserError(
+            f"The transport {connection.transport!r} would send everything in the open; nothing was sent.",
+            where=_place(connection),
+            next_step="Set https = true for the host, or use the transport ntlm.",
+        )
     return BadReplyError(
         f"The host did not answer as WinRM answers: {type(error).__name__}.",
         code=0,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from domain.events.recorded import RecordedEvent, named
 from domain.model.extents import Extent
 from domain.model.protection import Consistency, SnapshotMethod
+from domain.model.reference_points import TrackedDisk
 
 
 @named("backup-started:1")
@@ -33,11 +34,22 @@ class BackupStarted(RecordedEvent):
 
 @named("prepare-for-snapshot:1")
 class PrepareForSnapshot(RecordedEvent):
-    """The snapshot method was chosen and the machine is about to be held still."""
+    """The snapshot method was chosen and the machine is about to be held still.
+
+    ``failed_conditions`` names what kept a better method from being chosen.
+    """
+
+    class_version: ClassVar[int] = 2
 
     method: SnapshotMethod
     reason: str
     consistency_asked: Consistency
+    failed_conditions: tuple[str, ...] = ()
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """The first version knew one method, without conditions."""
+        state["failed_conditions"] = []
 
 
 @named("snapshot-taken:1")
@@ -194,13 +206,53 @@ class BackupFailed(RecordedEvent):
 
 @named("cleanup-owed:1")
 class CleanupOwed(RecordedEvent):
-    """Something was left on the source that must be removed."""
+    """Something is about to be left on the source that must be put right; durable before it is done.
+
+    ``kind`` is one of ``DebtKind``, ``subject`` what it is about once that is known, and ``before`` what was there
+    already. ``keeps``: a checkpoint is to become the reference point when the run's restore point is committed.
+    """
+
+    class_version: ClassVar[int] = 2
 
     what: str
+    machine_id: str = ""
+    kind: str = ""
+    subject: str = ""
+    before: tuple[str, ...] = ()
+    keeps: bool = False
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """The first version was never written by a source."""
+        state.update(machine_id="", kind="", subject="", before=[], keeps=False)
 
 
 @named("cleanup-done:1")
 class CleanupDone(RecordedEvent):
-    """What was owed is done."""
+    """What was owed is done. ``kind`` and ``subject`` say which debt; ``what`` how it ended, for people."""
+
+    class_version: ClassVar[int] = 2
 
     what: str
+    machine_id: str = ""
+    kind: str = ""
+    subject: str = ""
+
+    @staticmethod
+    def upcast_v1_v2(state: dict[str, Any]) -> None:
+        """The first version was never written by a source."""
+        state.update(machine_id="", kind="", subject="")
+
+
+@named("reference-point-advanced:1")
+class ReferencePointAdvanced(RecordedEvent):
+    """The run's checkpoint became a reference point: the frozen state ``mark`` can be asked about from now on.
+
+    Not ``is_certain``: a kill left it open whether it is that state, so nothing may start from it.
+    """
+
+    machine_id: str
+    reference_point_id: str
+    mark: str
+    disks: tuple[TrackedDisk, ...]
+    is_certain: bool

@@ -68,6 +68,7 @@ BACKUP_RUN: Transitions = MappingProxyType(
         **{(state, event): state for state in ("started", "preparing", "held", "released") for event in _AT_ANY_TIME},
         ("ended", backup.CleanupOwed): "ended",
         ("ended", backup.CleanupDone): "ended",
+        ("ended", backup.ReferencePointAdvanced): "ended",
     }
 )
 

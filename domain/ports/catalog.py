@@ -10,9 +10,11 @@ from uuid import UUID
 
 from domain.events.restore_point import StoredDisk, StoredFile
 from domain.model.activity import Activity, ActivityKind, ActivityState
+from domain.model.debts import Debt
 from domain.model.due import LastRuns, Subject
 from domain.model.machines import Machine
 from domain.model.protection import Consistency
+from domain.model.reference_points import OwnReferencePoint
 from domain.model.verdicts import Grade, VerdictWord
 
 
@@ -131,6 +133,15 @@ class Catalog(Protocol):
 
     def runs(self, *, state: str | None = None, limit: int = 50) -> Sequence[BackupRun]:
         """The latest backup runs, newest first."""
+
+    def debts(self, machine_id: str | None = None) -> Sequence[Debt]:
+        """What is owed to sources, in the order in which it was first said."""
+
+    def reference_points(self, machine_id: str) -> Sequence[OwnReferencePoint]:
+        """Atesta's reference points of a machine that are not known to be gone, oldest first."""
+
+    def run_of_reference_point(self, machine_id: str, reference_point_id: str) -> UUID | None:
+        """The run whose checkpoint became this reference point."""
 
     def figures(self) -> RepositoryFigures:
         """The sums."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -53,6 +53,20 @@ class FrozenDisk(ByteSource, Protocol):
 
     def allocated_extents(self) -> Iterator[Extent]:
         """The ranges that may hold something, ascending, merged; all other bytes read as zero."""
+
+
+class ParentsByPath(Protocol):
+    """Looks for the files that may be a disk's parent, by the paths that its child names."""
+
+    def __call__(self, paths: Sequence[str], child_location: str) -> Iterator[ByteSource]:
+        """Sources that exist under one of the paths (as Windows writes them, untrusted); the taker closes each."""
+
+
+class ImageOpener(Protocol):
+    """Opens a disk image in a byte source, following its parents, as a frozen disk."""
+
+    def __call__(self, source: ByteSource, parents: ParentsByPath) -> FrozenDisk:
+        """Open the image; takes ownership of ``source``. Raises as DiskOpener."""
 
 
 class DiskOpener(Protocol):

@@ -10,6 +10,7 @@ from domain.model.machines import ConfigurationFile, Machine
 from domain.model.protection import Consistency, SnapshotPlan
 from domain.ports.changes import ChangeTracking
 from domain.ports.disks import FrozenDisk
+from domain.ports.source_journal import SourceJournal
 
 
 class FrozenMachine(Protocol):
@@ -52,9 +53,21 @@ class MachineSource(Protocol):
     def plan(self, machine: Machine) -> SnapshotPlan:
         """Choose the snapshot method for ``machine`` and say why (PrepareForSnapshot)."""
 
-    def frozen(self, machine: Machine, plan: SnapshotPlan) -> AbstractContextManager[FrozenMachine]:
+    def frozen(
+        self, machine: Machine, plan: SnapshotPlan, journal: SourceJournal
+    ) -> AbstractContextManager[FrozenMachine]:
         """Hold the machine still while the context lasts (SnapshotTaken ... PostSnapshot).
+
+        What this leaves on the source is owed in ``journal`` before it is done, and ``settle`` puts it right.
 
         Raises BadInputError when it is gone, DamagedDataError for a broken disk, EnvironmentTroubleError or BusyError
         for trouble with the host.
+        """
+
+    def settle(self, machine_id: str, journal: SourceJournal) -> tuple[str, ...]:
+        """Put right what the journal says is owed for a machine; returns what a person should know of it.
+
+        Called after each run, committed or not, and before the next one for what a killed run owes: it depends on the
+        journal and the source only. Done again, it does nothing. Raises EnvironmentTroubleError or BusyError when the
+        source does not let it; then the debt stays.
         """

@@ -33,6 +33,7 @@ from domain.ports.clock import Clock
 from domain.ports.guests import GuestFileSystems
 from domain.ports.progress import Progress
 from domain.ports.source import FrozenMachine, MachineSource
+from domain.ports.source_journal import SourceJournal
 from domain.workflows.change_audit import AuditFinding, audit_changes
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.disk_planning import DamagedRanges, DiskPlan, DiskPlanner
@@ -142,19 +143,23 @@ class BackupRun:
         self._remarks: list[str] = []
         self._audited_bytes = 0
 
-    def carry_out(self, source: MachineSource, machine: Machine) -> BackupSummary:
+    def carry_out(self, source: MachineSource, machine: Machine, journal: SourceJournal) -> BackupSummary:
         """Hold the machine still, take its disks, commit. Raises what the source and the store raise."""
         started_s = self._tools.clock.monotonic_s()
         plan = source.plan(machine)
         with self._stream.turn() as place:
             self._stream.append(
                 PrepareForSnapshot(
-                    **place, method=plan.method, reason=plan.reason, consistency_asked=plan.consistency_asked
+                    **place,
+                    method=plan.method,
+                    reason=plan.reason,
+                    consistency_asked=plan.consistency_asked,
+                    failed_conditions=plan.failed_conditions,
                 )
             )
         tools = self._tools
         with Ingest(tools.vault, tools.index, self._pack_is_durable, tools.progress, self._settings.workers) as ingest:
-            with self._let_go_afterwards(plan), source.frozen(machine, plan) as frozen:
+            with self._let_go_afterwards(plan), source.frozen(machine, plan, journal) as frozen:
                 taken = _Taken(taken_at=tools.clock.now())
                 self._record_taken(plan, frozen)
                 self._take_disks(ingest, frozen, taken)

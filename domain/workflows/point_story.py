@@ -120,7 +120,10 @@ def _of_backup(event: RecordedEvent) -> str:
         case backup.BackupPromoted():
             return f"It went on as a full, because {event.cause}"
         case backup.PrepareForSnapshot():
-            return f"Method {event.method.value} was chosen: {event.reason}; {event.consistency_asked.value} asked"
+            failed = "".join(f"; {condition}" for condition in event.failed_conditions)
+            return (
+                f"Method {event.method.value} was chosen: {event.reason}{failed}; {event.consistency_asked.value} asked"
+            )
         case backup.SnapshotTaken():
             return f"{event.disk_count} disks held still, {event.consistency_reached.value} reached"
         case backup.ChunksHealed():
@@ -135,6 +138,8 @@ def _of_backup(event: RecordedEvent) -> str:
             return f"To clean up: {event.what}"
         case backup.CleanupDone():
             return f"Cleaned up: {event.what}"
+        case backup.ReferencePointAdvanced():
+            return f"Its checkpoint became the reference point {event.reference_point_id}"
         case _:
             return _of_disk(event)
 

@@ -22,6 +22,7 @@ from domain.ports.changes import ChangeTracking
 from domain.ports.disks import FrozenDisk
 from domain.ports.guests import DiskFinding, SwapRange
 from domain.ports.source import FrozenMachine
+from domain.ports.source_journal import SourceJournal
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -60,8 +61,13 @@ class ScriptedSource:
             method=SnapshotMethod.EXPORTED_FILES, reason="scripted", consistency_asked=Consistency.CRASH
         )
 
-    def frozen(self, machine: Machine, plan: SnapshotPlan) -> AbstractContextManager[FrozenMachine]:
+    def frozen(
+        self, machine: Machine, plan: SnapshotPlan, journal: SourceJournal
+    ) -> AbstractContextManager[FrozenMachine]:
         return self._frozen()
+
+    def settle(self, machine_id: str, journal: SourceJournal) -> tuple[str, ...]:
+        return ()
 
     @contextmanager
     def _frozen(self) -> Iterator[ScriptedMachine]:

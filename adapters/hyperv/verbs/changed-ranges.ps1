@@ -2,7 +2,7 @@ Invoke-Verb {
     $script:Step = 'check the window'
     $offset = [uint64]::Parse([string]$A.offset, $Invariant)
     $length = [uint64]::Parse([string]$A.length, $Invariant)
-    if ($length -eq 0 -or $length -gt 64GB) { Stop-Verb 64001 'a window is at most 64 GiB and not empty' }
+    if ($length -eq 0 -or $length -gt 68719476736) { Stop-Verb 64001 'a window is at most 64 GiB and not empty' }
 
     $script:Step = 'GetVirtualDiskChanges'
     $service = Get-HostService 'Msvm_ImageManagementService'

@@ -4,7 +4,7 @@ Invoke-Verb {
     $main = Join-Path -Path ([string]$settings.ConfigurationDataRoot) -ChildPath ([string]$settings.ConfigurationFile)
     $folder = Split-Path -Path $main -Parent
     $stem = [IO.Path]::GetFileNameWithoutExtension(([string]$settings.ConfigurationFile -replace '^.*[\\/]', ''))
-    $files = foreach ($extension in @('.vmcx', '.vmgs', '.xml')) {
+    $files = foreach ($extension in @('.vmcx', '.vmrs', '.vmgs', '.xml')) {
         $path = Join-Path -Path $folder -ChildPath ($stem + $extension)
         if (-not (Test-Path -LiteralPath $path)) { continue }
         $file = Get-Item -LiteralPath $path

@@ -26,6 +26,7 @@ from domain.events.recorded import RecordedEvent, registered_events
 from domain.model.extents import Extent
 from domain.model.machines import Controller, DiskPlace, Firmware, Machine, MachineSettings, VirtualDisk
 from domain.model.protection import Consistency, SnapshotMethod
+from domain.model.reference_points import TrackedDisk
 from domain.model.verdicts import ConsoleState, Grade, VerdictWord
 
 AT = datetime(2026, 3, 29, 1, 59, 59, 123456, tzinfo=UTC)
@@ -106,7 +107,13 @@ def _backup_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
             parent_id=OTHER.bytes,
             **place,
         ),
-        backup.PrepareForSnapshot(method=method, reason="supported", consistency_asked=consistency, **place),
+        backup.PrepareForSnapshot(
+            method=method,
+            reason="supported",
+            consistency_asked=consistency,
+            failed_conditions=("VSS integration: no contact",),
+            **place,
+        ),
         backup.SnapshotTaken(
             method=method,
             consistency_asked=consistency,
@@ -178,8 +185,30 @@ def _backup_samples(place: dict[str, Any]) -> tuple[RecordedEvent, ...]:
             **place,
         ),
         backup.BackupFailed(reason="the host went away", error="timed out", **place),
-        backup.CleanupOwed(what="recovery checkpoint 5", **place),
-        backup.CleanupDone(what="recovery checkpoint 5", **place),
+        backup.CleanupOwed(
+            what="recovery checkpoint 5",
+            machine_id=MACHINE.machine_id,
+            kind="checkpoint",
+            subject="Microsoft:5",
+            before=("Microsoft:4",),
+            keeps=True,
+            **place,
+        ),
+        backup.CleanupDone(
+            what="recovery checkpoint 5",
+            machine_id=MACHINE.machine_id,
+            kind="checkpoint",
+            subject="Microsoft:5",
+            **place,
+        ),
+        backup.ReferencePointAdvanced(
+            machine_id=MACHINE.machine_id,
+            reference_point_id="Microsoft:R5",
+            mark="hyperv-1:Microsoft:5",
+            disks=(TrackedDisk(disk_id="d-1", storage_id="Microsoft:S1", tracking_id="rct:1"),),
+            is_certain=True,
+            **place,
+        ),
     )
 
 

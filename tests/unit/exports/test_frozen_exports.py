@@ -15,6 +15,7 @@ from domain.errors import BadInputError, DamagedDataError
 from domain.model.machines import Machine
 from domain.model.protection import Consistency, SnapshotMethod
 from domain.ports.source import FrozenMachine
+from tests.doubles.journals import NO_JOURNAL
 from tests.unit.disks.vhdx_images import MIB, content_of
 from tests.unit.exports.export_folders import checkpoint, disk, exports, vmcx
 
@@ -32,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 def freeze(source: ExportedMachines, use: Callable[[FrozenMachine], None], machine: Machine | None = None) -> None:
     chosen = machine or source.machines()[0]
-    with source.frozen(chosen, source.plan(chosen)) as frozen:
+    with source.frozen(chosen, source.plan(chosen), NO_JOURNAL) as frozen:
         use(frozen)
 
 
@@ -148,7 +149,7 @@ def test_a_plan_of_another_source_is_refused(folder: Path) -> None:
     machine = source.machines()[0]
     plan = replace(source.plan(machine), method=SnapshotMethod.SAVED_STATE)
     with pytest.raises(BadInputError, match="saved-state"):
-        source.frozen(machine, plan)
+        source.frozen(machine, plan, NO_JOURNAL)
 
 
 def test_a_configuration_file_that_is_too_large_is_left_out_and_named(

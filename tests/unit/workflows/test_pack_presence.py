@@ -20,6 +20,7 @@ from domain.events.scrub import DamageFound
 from domain.model.machines import Machine
 from domain.model.protection import SnapshotPlan
 from domain.ports.source import FrozenMachine
+from domain.ports.source_journal import SourceJournal
 from domain.workflows import pack_presence, pack_writing
 from domain.workflows.pack_presence import PackPresence, PacksLostError
 from domain.workflows.scrub_budget import ScrubLimits
@@ -226,8 +227,8 @@ class _Eventful(ScriptedSource):
         self._has_happened = False
 
     @contextmanager
-    def frozen(self, machine: Machine, plan: SnapshotPlan) -> Iterator[FrozenMachine]:
-        with super().frozen(machine, plan) as found:
+    def frozen(self, machine: Machine, plan: SnapshotPlan, journal: SourceJournal) -> Iterator[FrozenMachine]:
+        with super().frozen(machine, plan, journal) as found:
             yield found
         if self._each_time or not self._has_happened:
             self._has_happened = True

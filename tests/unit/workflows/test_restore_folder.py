@@ -26,6 +26,7 @@ from domain.ports.progress import Silent
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.ingest import Ingest
 from tests.doubles.frozen_disks import whole_disk
+from tests.doubles.journals import NO_JOURNAL
 from tests.doubles.memory_index import MemoryChunkIndex
 from tests.doubles.restore_points import restore_point
 from tests.doubles.vaults import small_vault
@@ -140,7 +141,7 @@ def test_a_restored_machine_can_be_listed_and_read_like_an_export(tmp_path: Path
     assert (machine.name, machine.settings, machine.warnings) == ("web", SETTINGS, ())
     assert [disk.place.location for disk in machine.disks] == [0, 1]
     assert {disk.place.controller_number for disk in machine.disks} == {1}
-    with source.frozen(machine, source.plan(machine)) as frozen:
+    with source.frozen(machine, source.plan(machine), NO_JOURNAL) as frozen:
         for disk, content in zip(frozen.disks, CONTENTS, strict=True):
             buffer = bytearray(disk.size_bytes)
             disk.read_into(0, memoryview(buffer))
