@@ -75,16 +75,16 @@ def compare(folder: Path, disk_bytes: int, pieces: int, tools: Sequence[Contende
     """Take a disk in with each tool, change it, and take it in again. Raises DamagedDataError for a wrong restore."""
     images = folder / "images"
     images.mkdir()
-    _write_disk(images / _DISK, disk_bytes)
-    _tell(images, "t1", "", [])
+    write_disk(images / _DISK, disk_bytes)
+    tell(images, "t1", "", [])
     time.sleep(_SETTLED_S)
     places = {tool.name: _place(folder / tool.name, images) for tool in tools}
     firsts = {}
     for tool in tools:
         tool.prepare(places[tool.name])
         firsts[tool.name] = measure(tool.ingest(places[tool.name]), durable=places[tool.name].folder)
-    changed = _change(images / _DISK, disk_bytes, pieces)
-    _tell(images, "t2", "t1", changed)
+    changed = change(images / _DISK, disk_bytes, pieces)
+    tell(images, "t2", "t1", changed)
     time.sleep(_SETTLED_S)
     results = []
     for tool in tools:
@@ -151,7 +151,7 @@ def _second(step: Step) -> Step:
     return replace(step, command=[part.replace("::images", "::second") for part in step.command])
 
 
-def _write_disk(path: Path, disk_bytes: int) -> None:
+def write_disk(path: Path, disk_bytes: int) -> None:
     """A quarter of each 4 KiB is random, so that it compresses about as disks do and deduplicates with nothing."""
     rng = random.Random(7)
     filler = b"atesta benchmark " * 181
@@ -161,7 +161,8 @@ def _write_disk(path: Path, disk_bytes: int) -> None:
             file.write(b"".join(noise[at : at + 1024] + filler[:3072] for at in range(0, len(noise), 1024)))
 
 
-def _change(path: Path, disk_bytes: int, pieces: int) -> list[tuple[int, int]]:
+def change(path: Path, disk_bytes: int, pieces: int) -> list[tuple[int, int]]:
+    """Write random pieces of 64 KiB all over the disk; offset and length of each."""
     rng = random.Random(8)
     places = sorted(rng.sample(range(disk_bytes // PIECE_BYTES), pieces))
     with path.open("r+b") as file:
@@ -171,7 +172,7 @@ def _change(path: Path, disk_bytes: int, pieces: int) -> list[tuple[int, int]]:
     return [(place * PIECE_BYTES, PIECE_BYTES) for place in places]
 
 
-def _tell(images: Path, mark: str, baseline: str, extents: Sequence[tuple[int, int]]) -> None:
+def tell(images: Path, mark: str, baseline: str, extents: Sequence[tuple[int, int]]) -> None:
     content = {"mark": mark, "baseline": baseline, "extents": extents}
     (images / "disk.changes.json").write_text(json.dumps(content))
 

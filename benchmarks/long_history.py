@@ -57,6 +57,18 @@ def write_history(vault: Vault, events: Path, store: Path, chunks: int, *, recla
         log.append(waiting)
 
 
+def write_history_of_packs(events: Path, chunks: int) -> None:
+    """An event store that says nothing but which chunks were written, for a chunk index of that many."""
+    with SQLiteEventLog(events) as log:
+        for _ in range(0, chunks // CHUNKS_A_PACK, _EVENTS_AT_ONCE):
+            log.append([pack_of() for _ in range(_EVENTS_AT_ONCE)])
+
+
+def pack_of() -> ChunksWritten:
+    """A pack of random chunks, in a stream of its own."""
+    return _pack(uuid4(), 1)
+
+
 def write_packs(vault: Vault, chunks: int) -> int:
     """Real packs of tiny random chunks, with a point for each pack or so of maps; returns how many points."""
     ids: list[bytes] = []

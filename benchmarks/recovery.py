@@ -7,16 +7,11 @@ process of its own, so that its peak memory is its own.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import resource
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from adapters.clock import SystemClock
@@ -29,6 +24,7 @@ from adapters.stores.folder_log import FolderLogStore
 from benchmarks.comparison import MachineFigures
 from benchmarks.long_history import opened_vault, write_history, write_packs
 from benchmarks.report import write_between_markers
+from benchmarks.stepping import Step, Stepped, stepped
 from benchmarks.this_machine import describe
 from domain.events.backup import ChunksWritten
 from domain.ports.progress import Silent
@@ -37,16 +33,6 @@ from domain.workflows.log_shipping import LogShipping
 _DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 _MASTER = bytes(range(32))
 _MIB = 1 << 20
-Step = Callable[[Path, int], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stepped:
-    """One step: seconds on the wall, the most memory that its process had in bytes, and what it returned."""
-
-    wall_s: float
-    peak_rss_bytes: int
-    returned: Any
 
 
 def main() -> None:
@@ -139,7 +125,7 @@ def _history_figures(place: Path, chunks: int) -> dict[str, Stepped]:
         *(make_history, ship, recover, replay, fill_index, fill_catalog),
         *(make_reclaimed_history, fill_reclaimed_index),
     )
-    figures = {step.__name__: _stepped(step, folder, chunks) for step in steps}
+    figures = {step.__name__: stepped(step, folder, chunks) for step in steps}
     shutil.rmtree(folder)
     return figures
 
@@ -147,28 +133,9 @@ def _history_figures(place: Path, chunks: int) -> dict[str, Stepped]:
 def _packs_figures(place: Path, chunks: int) -> dict[str, Stepped]:
     folder = place / "packs"
     folder.mkdir()
-    figures = {step.__name__: _stepped(step, folder, chunks) for step in (make_packs, recover)}
+    figures = {step.__name__: stepped(step, folder, chunks) for step in (make_packs, recover)}
     assert figures["make_packs"].returned == figures["recover"].returned
     return figures
-
-
-def _stepped(step: Step, folder: Path, chunks: int) -> Stepped:
-    """Run a step in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    answers: multiprocessing.Queue[Stepped] = context.Queue()
-    process = context.Process(target=_run_step, args=(step, folder, chunks, answers))
-    process.start()
-    found = answers.get()
-    process.join()
-    return found
-
-
-def _run_step(step: Step, folder: Path, chunks: int, answers: multiprocessing.Queue[Stepped]) -> None:
-    start = time.perf_counter()
-    returned = step(folder, chunks)
-    wall_s = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    answers.put(Stepped(wall_s=wall_s, peak_rss_bytes=peak, returned=returned))
 
 
 def _report(

@@ -1,4 +1,4 @@
-"""A chart of seconds over disk size, a line for each tool, as SVG."""
+"""A chart of lines with points, as SVG: seconds over disk size, a line for each tool."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ _FONT = "Helvetica"
 _COLOURS = ("#17703a", "#2c5f8a", "#d9932f", "#9db4c8")
 
 
-def size_chart(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Seconds over GiB: for each tool its points (GiB, seconds), ascending. Returns the SVG document."""
+def size_chart(
+    title: str, lines: Mapping[str, Sequence[tuple[float, float]]], across: str = "size of the disk, GiB"
+) -> str:
+    """For each line its points, ascending; ``across`` says what the horizontal axis is. Returns the SVG document."""
     drawing: Any = Drawing(_WIDTH, _HEIGHT)
     drawing.add(String(8, _HEIGHT - 16, title, fontName=f"{_FONT}-Bold", fontSize=11))
-    drawing.add(String(_WIDTH - 150, 6, "size of the disk, GiB", fontName=_FONT, fontSize=8))
+    drawing.add(String(_WIDTH - 20, 6, across, fontName=_FONT, fontSize=8, textAnchor="end"))
     plot: Any = LinePlot()
     plot.x, plot.y, plot.width, plot.height = 40, 32, _WIDTH - 60, _HEIGHT - 76
     plot.data = [list(points) for points in lines.values()]

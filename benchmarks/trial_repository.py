@@ -32,6 +32,7 @@ from domain.workflows.ingest import Ingest
 from domain.workflows.pack_writing import WrittenPack
 from domain.workflows.prune import PruneWorkflow
 from domain.workflows.prune_run import PruneSummary
+from domain.workflows.prune_survey import Survey
 from domain.workflows.restore import restore_disk
 from domain.workflows.scrub import ScrubWorkflow
 from domain.workflows.scrub_budget import ScrubLimits
@@ -123,6 +124,13 @@ class TrialRepository:
 
     def prune(self) -> PruneSummary:
         """Reclaim what no point needs."""
+        return self._pruning().prune()
+
+    def forecast_prune(self) -> Survey:
+        """Find what no point needs, and change nothing."""
+        return self._pruning().forecast()
+
+    def _pruning(self) -> PruneWorkflow:
         return PruneWorkflow(
             vault=self.vault,
             log=self.log,
@@ -132,7 +140,7 @@ class TrialRepository:
             progress=Silent(),
             new_id=uuid4,
             policy=PrunePolicy(),
-        ).prune()
+        )
 
     def scrub(self, *, keyed: bool) -> ScrubSummary:
         """Reread every pack; ``keyed`` opens every frame and rehashes every chunk."""

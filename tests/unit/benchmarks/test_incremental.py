@@ -33,10 +33,10 @@ def test_ratios_are_of_the_largest_disk() -> None:
 
 def test_what_is_told_is_what_was_changed(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
-    incremental._write_disk(disk, 4 << 20)
+    incremental.write_disk(disk, 4 << 20)
     before = disk.read_bytes()
-    changed = incremental._change(disk, 4 << 20, 3)
-    incremental._tell(tmp_path, "t2", "t1", changed)
+    changed = incremental.change(disk, 4 << 20, 3)
+    incremental.tell(tmp_path, "t2", "t1", changed)
     after = disk.read_bytes()
 
     told = json.loads((tmp_path / "disk.changes.json").read_text())["extents"]
