@@ -86,6 +86,13 @@ def test_the_log_of_a_repository_is_exported_and_the_export_goes_on(line: Comman
         back_up(line, number)
 
 
+def test_an_export_brings_all_keys_of_the_log(line: CommandLine) -> None:
+    nobody_vouches = 4
+    assert line.run("audit", "rotate-key").exit_code == 0
+    assert line.run("audit", "export-tiles", "--to", str(line.folder / "tiles")).exit_code == 0
+    assert verify_evidence.main([str(line.folder / "tiles")]) == nobody_vouches
+
+
 def test_a_folder_of_a_history_before_it_was_rewritten_is_not_exported_to(line: CommandLine) -> None:
     folder = line.folder / "tiles"
     assert line.run("audit", "export-tiles", "--to", str(folder)).exit_code == 0
