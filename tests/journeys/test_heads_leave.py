@@ -35,7 +35,7 @@ def test_an_auditor_with_a_share_and_a_key_elsewhere(tmp_path: Path, exports: Pa
 
     atesta(home, "audit", "export-tiles", "--to", "tiles")
     checked = subprocess.run(
-        [sys.executable, "-I", str(VERIFIER), "--key", public, "--head", str(next(share.iterdir())), "tiles"],
+        [sys.executable, "-I", str(VERIFIER), "--key", public, "--head", str(max(share.iterdir())), "tiles"],
         cwd=home,
         capture_output=True,
         text=True,
