@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from adapters.audit.signing_key_file import load_signing_key, make_signing_key, put_in_place
+from adapters.audit.signing_key_file import (
+    Passphrase,
+    is_encrypted,
+    load_signing_key,
+    make_signing_key,
+    no_passphrase,
+    put_in_place,
+)
 from adapters.audit.signing_place import write_request
 from adapters.audit.tile_export import ExportedTiles, TileExport
 from adapters.audit.tree_file import TreeFile
@@ -27,10 +34,12 @@ from domain.workflows.head_signing import add_head, head_request
 from domain.workflows.proving import ProofWitness, prove
 from domain.workflows.sealing import (
     ExaminedLog,
+    Sealed,
     WitnessedHead,
     adopted_keys,
     examine_log,
     seal,
+    sealed,
     trouble_with_head,
     witness,
 )
@@ -52,8 +61,10 @@ class Auditing:
         tree_path: Path,
         key_file: Path,
         clock: Clock,
+        passphrase: Passphrase = no_passphrase,
         request_file: Path | None = None,
     ) -> None:
+        self._passphrase = passphrase
         self.tree = TreeFile(tree_path, log)
         self.key_file = key_file
         self._log = log
@@ -70,7 +81,7 @@ class Auditing:
         """The private key when it is on this machine and the history names it. Raises as ``load_signing_key``."""
         if self.sign_elsewhere:
             return None
-        key = load_signing_key(self.key_file, self._origin)
+        key = load_signing_key(self.key_file, self._origin, self._passphrase)
         return key if key is not None and key.verifier in self.verifier_keys() else None
 
     def seal(self) -> KeptHead | None:
@@ -119,9 +130,9 @@ class Auditing:
         except AtestaError:
             return None
 
-    def sealed_up_to(self) -> int:
-        """The number of the last event that a signed head covers; 0 without one."""
-        return max((head.number for head in self.tree.heads()), default=0)
+    def sealed(self) -> Sealed:
+        """Up to where a signed head that holds covers the history."""
+        return sealed(self.tree, self._log, self.verifier_keys())
 
     def examined(self) -> ExaminedLog:
         """What holds of the transparency log beside the events and the heads that were signed here."""
@@ -189,18 +200,28 @@ class Auditing:
             sign=key.sign_text,
         )
 
-    def rotate_key(self) -> VerifierKey:
+    def rotate_key(self, *, passphrase: str | None = None, plain: bool = False) -> VerifierKey:
         """Make a signing key, record it and use it from now on; the one before is kept beside it.
 
-        What a killed rotation left is taken up where it stopped. Raises BadInputError, EnvironmentTroubleError.
+        It is encrypted by ``passphrase``, else by the one that is at hand for the key before, else not at all; one
+        without a passphrase takes the place of one with only when it is asked to be ``plain``. What a killed rotation
+        left is taken up where it stopped. Raises BadInputError, WrongKeyError, EnvironmentTroubleError.
         """
-        waiting = self.key_file.with_name(f"{self.key_file.name}.new")
         if self.sign_elsewhere:
             raise BadInputError(
                 "Heads are signed on another machine, as [audit] sign_elsewhere says.",
                 next_step="`atesta audit new-key` there, and here `atesta audit rotate-key --to PUBLIC`.",
             )
-        key = load_signing_key(waiting, self._origin) or make_signing_key(waiting, self._origin)
+        chosen = None if plain else passphrase or self._passphrase()
+        if is_encrypted(self.key_file) and not chosen and not plain:
+            raise BadInputError(
+                "The key before has a passphrase, and none is known for the new one.",
+                where=str(self.key_file),
+                next_step="Give one with --encrypt, in ATESTA_SIGNING_KEY_PASSPHRASE or in a file, or say --plain.",
+            )
+        waiting = self.key_file.with_name(f"{self.key_file.name}.new")
+        key = load_signing_key(waiting, self._origin, lambda: chosen)
+        key = key or make_signing_key(waiting, self._origin, chosen)
         self.adopt_key(key.verifier)
         put_in_place(waiting, self.key_file)
         return key.verifier

@@ -16,8 +16,9 @@ from adapters.eventstore.projection_file import REBUILD_STEP
 from adapters.eventstore.rebuild import ProjectionName, equals_replay
 from adapters.eventstore.sqlite_trouble import sqlite_trouble
 from adapters.eventstore.wal_examination import damaged_frame
-from adapters.kept_file_checks import check_outbox, check_pictures, check_shipped_history
+from adapters.kept_file_checks import check_outbox, check_pictures, check_shipped_heads, check_shipped_history
 from adapters.stores.folder import FolderPackStore
+from adapters.stores.folder_heads import FolderHeadStore
 from adapters.stores.folder_log import FolderLogStore
 from domain.content.signed_note import origin_of
 from domain.errors import AtestaError, BadInputError, BusyError, DamagedDataError
@@ -49,6 +50,8 @@ def checked_files(store: FolderPackStore, events: Path, catalog: Path, index: Pa
         yield _checked(name.value, str(path), partial(_check_projection, name, path, events))
     tree = state / TREE_FILE_NAME
     yield _checked("transparency log", str(tree), lambda: _check_transparency_log(store, events, tree))
+    heads = FolderHeadStore(Path(store.location))
+    yield _checked("shipped heads", f"{store.location}/heads", lambda: _check_heads(store, heads, tree, events))
     yield _checked("pictures", str(state / "pictures"), lambda: check_pictures(state / "pictures"))
     yield _checked("outbox", str(state / "outbox"), lambda: check_outbox(state / "outbox"))
 
@@ -149,6 +152,11 @@ def _check_transparency_log(store: FolderPackStore, events: Path, tree: Path) ->
             where=str(tree),
             next_step=MEND_STEP,
         )
+
+
+def _check_heads(store: FolderPackStore, heads: FolderHeadStore, tree: Path, events: Path) -> None:
+    if tree.exists():
+        check_shipped_heads(heads, origin_of(describe(store).repository_id), tree, events)
 
 
 def _check_structure(path: Path, next_step: str) -> None:

@@ -43,6 +43,7 @@ _BACKUP_MODULES = (
     "domain.workflows.log_shipping",
     "domain.workflows.shipped_log",
 )
+_ACTIVITIES_LOOKED_AT = 200
 
 
 class Atesta(Installation):
@@ -127,6 +128,7 @@ class Atesta(Installation):
             progress=progress,
             new_id=uuid4,
             signed_head=self.auditing.head_for_mails,
+            overrides_of=self._overrides_to_tell,
             proven=self.auditing.proof_for_mails,
             settings=VerificationSettings(
                 memory_bytes_max=parse_size(content.lab.memory),
@@ -182,6 +184,12 @@ class Atesta(Installation):
     def _open_verifications(self) -> Sequence[UUID]:
         self.catalog.catch_up()
         return [one.verification_id for one in self.catalog.verifications() if one.word is None and not one.error]
+
+    def _overrides_to_tell(self, machine_id: str) -> Sequence[str]:
+        from domain.workflows.overrides import overrides_to_tell
+
+        self.catalog.catch_up()
+        return overrides_to_tell(self.catalog.activities(machine_id=machine_id, limit=_ACTIVITIES_LOOKED_AT))
 
     def reader(self, vault: Vault) -> ChunkReader:
         """What reads chunks back."""

@@ -163,9 +163,10 @@ class RetentionSection(RetentionRules, frozen=True, kw_only=True, forbid_unknown
 
 
 class AuditSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the private key is that signs heads of the transparency log, and where heads go."""
+    """Where the private key is that signs heads of the transparency log, its passphrase if any, and where heads go."""
 
     signing_key: str = "atesta-signing.key"
+    signing_key_passphrase_file: str | None = None
     sign_elsewhere: bool = False
     publish: PublishSection = PublishSection()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.audit.signing_key_file import load_signing_key, make_signing_key
+from adapters.audit.signing_key_file import Passphrase, load_signing_key, make_signing_key, no_passphrase
 from adapters.checking import keep_copy_of_description
 from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
@@ -26,10 +26,12 @@ def create_repository(
     state_folder: Path,
     key_file: Path,
     clock: Clock,
+    signing_passphrase: Passphrase = no_passphrase,
 ) -> str:
     """Make the repository and record it; returns the recovery key. A signing key that is there already is used.
 
-    Raises BadInputError where there is a repository already, EnvironmentTroubleError.
+    A new one is encrypted when ``signing_passphrase`` gives something. Raises BadInputError where there is a repository
+    already, WrongKeyError for the key that is there, EnvironmentTroubleError.
     """
     chunking = ChunkingParameters()
     vault, recovery_key = create_vault(store, passphrase, chunking, os.urandom)
@@ -47,7 +49,8 @@ def create_repository(
         chunk_bytes_max=chunking.chunk_bytes_max,
     )
     try:
-        key = load_signing_key(key_file, key_name) or make_signing_key(key_file, key_name)
+        key = load_signing_key(key_file, key_name, signing_passphrase)
+        key = key or make_signing_key(key_file, key_name, signing_passphrase())
         adopted = SigningKeyAdopted(
             originator_id=stream_id,
             originator_version=2,

@@ -16,7 +16,9 @@ from adapters.configuration import LoadedConfiguration
 from adapters.durable_files import make_folder_durably
 from adapters.locks import FileMachineLocks
 from adapters.secret_files import smtp_password_given
+from adapters.signing_passphrase import signing_passphrase, signing_passphrase_given
 from adapters.stores.folder import FolderPackStore
+from adapters.stores.folder_heads import FolderHeadStore
 from adapters.stores.folder_log import FolderLogStore
 from domain.errors import DamagedDataError
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from domain.model.actor import Actor
     from domain.model.condition import Condition, SpaceCondition
     from domain.ports.progress import Progress
+    from domain.ports.transparency import KeptHead
     from domain.workflows.log_shipping import LogShipping
     from domain.workflows.lost_history import WholeLog
     from domain.workflows.shipped_log import ShippedLog
@@ -50,8 +53,10 @@ class Installation:
         self.clock = SystemClock()
         # Read at once: it is taken out of the environment, so that no program started later inherits it.
         self._smtp_password_given = smtp_password_given()
+        self._signing_passphrase_given = signing_passphrase_given()
         self.store = FolderPackStore(configuration.repository_folder)
         self.log_store = FolderLogStore(configuration.repository_folder)
+        self.head_store = FolderHeadStore(configuration.repository_folder)
         self._shipping: LogShipping | None = None
 
     @cached_property
@@ -117,8 +122,13 @@ class Installation:
 
         return FolderOutbox(self._state("outbox"))
 
-    def create(self, passphrase: str) -> str:
-        """Make the repository and record it; returns the recovery key."""
+    def create(self, passphrase: str, signing_passphrase: str | None = None) -> str:
+        """Make the repository and record it; returns the recovery key.
+
+        A signing key that is made is encrypted by ``signing_passphrase``, when it is given.
+        """
+        if signing_passphrase is not None:
+            self._signing_passphrase_given = signing_passphrase
         from adapters.creating import create_repository
         from adapters.eventstore.event_log import SQLiteEventLog
 
@@ -129,6 +139,7 @@ class Installation:
             state_folder=self.configuration.state_folder,
             key_file=self._signing_key_file,
             clock=self.clock,
+            signing_passphrase=self.signing_passphrase_at_hand,
         )
 
     @cached_property
@@ -147,6 +158,7 @@ class Installation:
             tree_path=self._state(TREE_FILE_NAME),
             key_file=self._signing_key_file,
             clock=self.clock,
+            passphrase=self.signing_passphrase_at_hand,
             request_file=self._state(REQUEST_FILE_NAME) if self.configuration.content.audit.sign_elsewhere else None,
         )
 
@@ -163,6 +175,15 @@ class Installation:
         if self._shipping is None:
             self._shipping = LogShipping(vault, self.log, self.log_store, FileMachineLocks(self._state("locks")))
         return self._shipping
+
+    def seal_and_ship(self, vault: Vault) -> KeptHead | None:
+        """Sign a head over all events and put it beside the shipped history; None without the signing key."""
+        from domain.workflows.shipped_heads import ship_head
+
+        head = self.auditing.seal()
+        if head is not None:
+            ship_head(self.shipping(vault), self.head_store, head)
+        return head
 
     def shipped_log(self, vault: Vault) -> ShippedLog:
         """The event store for commands that have the key: what they append is shipped."""
@@ -201,6 +222,7 @@ class Installation:
             self.events_unshipped(),
             self.clock.now(),
             self.events_lost(),
+            self.auditing.sealed(),
         )
 
     def write_metrics(self, path: Path) -> None:
@@ -244,6 +266,11 @@ class Installation:
     @property
     def _signing_key_file(self) -> Path:
         return self.configuration.path(self.configuration.content.audit.signing_key)
+
+    def signing_passphrase_at_hand(self) -> str | None:
+        """The signing key's passphrase, from the environment or a file; nobody is asked."""
+        file = self.configuration.content.audit.signing_key_passphrase_file
+        return signing_passphrase(self._signing_passphrase_given, self.configuration.path(file) if file else None)
 
     @property
     def _events_path(self) -> Path:

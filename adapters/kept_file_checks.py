@@ -6,11 +6,15 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from adapters.audit.tree_file import TreeFile
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.mail.outbox import FolderOutbox
+from adapters.stores.folder_heads import FolderHeadStore
 from adapters.stores.folder_log import FolderLogStore
 from domain.errors import DamagedDataError
 from domain.workflows.lost_history import refuse_lost_history
+from domain.workflows.sealing import adopted_keys
+from domain.workflows.shipped_heads import examine_shipped_heads
 
 _PICTURE_SUFFIXES = frozenset({".png", ".gif"})
 
@@ -30,6 +34,18 @@ def check_shipped_history(store: FolderLogStore, events: Path) -> None:
     if events.exists():
         with SQLiteEventLog(events) as log:
             refuse_lost_history(store, log)
+
+
+def check_shipped_heads(store: FolderHeadStore, origin: str, tree: Path, events: Path) -> None:
+    """Every signed head in the store is one of this history. Raises DamagedDataError."""
+    with SQLiteEventLog(events) as log:
+        troubles = examine_shipped_heads(TreeFile(tree, log), store, adopted_keys(log, origin))
+    if troubles:
+        raise DamagedDataError(
+            f"A signed head does not fit the history: {troubles[0]}.",
+            where=f"{store.location}/heads or {tree}",
+            next_step="`atesta audit check` shows whether the history was rewritten; if not, move the file away.",
+        )
 
 
 def check_pictures(folder: Path) -> None:

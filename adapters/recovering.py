@@ -6,10 +6,12 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-from adapters.durable_files import make_folder_durably
+from adapters.audit.tree_file import TREE_FILE_NAME, TreeFile
+from adapters.durable_files import make_folder_durably, sync_folder
 from adapters.eventstore.catalog import SQLiteCatalog
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
@@ -19,12 +21,15 @@ from adapters.eventstore.rebuild import swap_projection
 from adapters.eventstore.swap_lock import remove_with_logs
 from adapters.locks import FileMachineLocks
 from adapters.stores.folder import FolderPackStore
+from domain.content.signed_note import origin_of
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
 from domain.model.actor import Actor
 from domain.ports.clock import Clock
 from domain.ports.progress import Progress
-from domain.ports.store import LogStore
+from domain.ports.store import HeadStore, LogStore
 from domain.workflows.recovery import Recovered, RecoveryWorkflow
+from domain.workflows.sealing import adopted_keys
+from domain.workflows.shipped_heads import RecoveredHeads, recover_heads
 from domain.workflows.shipped_history import ShippedHistory, read_history
 from domain.workflows.vault import DOCUMENT, Vault, describe, open_vault
 
@@ -42,6 +47,7 @@ def recover_state(
     progress: Progress,
     new_id: Callable[[], UUID],
     actor: Actor | None = None,
+    head_store: HeadStore | None = None,
 ) -> Recovered:
     """Make event store and projections in ``state_folder`` from the store, which is only read.
 
@@ -59,6 +65,8 @@ def recover_state(
         try:
             history = _history(vault, log_store, draft, progress)
             recovered = _completed(vault, history, draft, clock, progress, new_id, actor)
+            if head_store is not None:
+                recovered = replace(recovered, heads=_heads(vault, history, draft, head_store))
             _put_in_place(draft, state_folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -119,13 +127,37 @@ def _completed(
     return recovered
 
 
+def _heads(vault: Vault, history: ShippedHistory, draft: Path, head_store: HeadStore) -> RecoveredHeads:
+    """Make the transparency log of what came back, with the heads that fit it."""
+    with SQLiteEventLog(draft / EVENTS) as log:
+        tree = TreeFile(draft / TREE_FILE_NAME, log)
+        tree.follow()
+        keys = adopted_keys(log, origin_of(vault.repository_id))
+        return recover_heads(tree, log, history.events, head_store, keys)
+
+
 def _put_in_place(draft: Path, state_folder: Path) -> None:
-    """The projections first: with the event store everything is there, and without it nothing is believed."""
+    """The projections first: with the event store everything is there, and without it nothing is believed.
+
+    The transparency log comes last: where one stands already it stays, because it is never replaced. Killed before it,
+    the next head makes it anew.
+    """
     for name in (INDEX, CATALOG):
         swap_projection(draft / name, state_folder / name)
     _refuse_to_overwrite(state_folder / EVENTS)
     remove_with_logs(state_folder / EVENTS)
     put_in_place(draft / EVENTS, state_folder / EVENTS)
+    tree = state_folder / TREE_FILE_NAME
+    if (draft / TREE_FILE_NAME).exists() and not tree.exists():
+        try:
+            (draft / TREE_FILE_NAME).rename(tree)
+            sync_folder(state_folder)
+        except OSError as error:
+            raise EnvironmentTroubleError(
+                f"The transparency log cannot be put into its place: {error.strerror}.",
+                where=str(tree),
+                next_step="Everything else is recovered; `atesta audit head --sign` makes it anew.",
+            ) from error
 
 
 def _refuse_to_overwrite(events: Path) -> None:

@@ -100,6 +100,7 @@ class HealthSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     free_percent_warning: Percent = 10
     free_percent_critical: Percent = 3
     events_unshipped_warning: Annotated[int, msgspec.Meta(ge=0)] = 1000
+    unsealed_age_warning: str = "3 d"
     ignore: tuple[str, ...] = ()
     machines: tuple[MachineHealth, ...] = ()
 
@@ -124,6 +125,7 @@ class HealthSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             free_percent_warning=self.free_percent_warning,
             free_percent_critical=self.free_percent_critical,
             events_unshipped_warning=self.events_unshipped_warning,
+            unsealed_age_warning=_span_or_never("unsealed_age_warning", self.unsealed_age_warning),
         )
 
 

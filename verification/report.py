@@ -67,7 +67,8 @@ class VerificationReport:
     Times carry the zone in which they are to be shown. ``machine_name``, ``console_text``, ``evidence`` and all that
     stands in ``disks`` are untrusted. ``redacted``: the picture was made unreadable on purpose, so the console's text
     stays out of the mail as well. ``signed_head`` is the event log's signed head as text, a witness in every mailbox;
-    ``proof`` shows that the verdict is under that head.
+    ``proof`` shows that the verdict is under that head. ``overrides`` are what persons said against verdicts of this
+    machine since its last report.
     """
 
     machine_name: str
@@ -86,6 +87,7 @@ class VerificationReport:
     backup: BackupFigures | None = None
     redacted: bool = False
     signed_head: str = ""
+    overrides: tuple[str, ...] = ()
     proof: EntryProof | None = None
 
 
@@ -158,6 +160,7 @@ def _page(report: VerificationReport, pictures: tuple[InlinePicture, ...]) -> Re
         reasons=_sentences(verdict.reasons),
         evidence="" if report.redacted else cleaned_line(report.evidence, _SENTENCE_LENGTH_MAX),
         not_proven=_sentences(verdict.not_proven),
+        overrides=_sentences(report.overrides),
         disks=tuple(_disk_row(number, disk) for number, disk in enumerate(report.disks[:_DISKS_SHOWN_MAX])),
         backup=_backup_figures(report.backup),
         console_text="" if report.redacted else _last_lines(report.console_text),

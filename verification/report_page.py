@@ -64,6 +64,7 @@ class ReportPage:
     reasons: tuple[str, ...]
     evidence: str
     not_proven: tuple[str, ...]
+    overrides: tuple[str, ...]
     disks: tuple[DiskRow, ...]
     backup: tuple[Figure, ...]
     console_text: str
@@ -80,6 +81,9 @@ def page_html(page: ReportPage) -> str:
 HEAD_WORDS = "Signed head of the event log; `atesta audit witness` holds the log against this mail"
 
 
+OVERRIDES_WORDS = "Overridden by a person since the last report"
+
+
 def page_text(page: ReportPage) -> str:
     """``page`` as plain text, 76 columns wide, that says all that the HTML says."""
     blocks = [
@@ -88,6 +92,7 @@ def page_text(page: ReportPage) -> str:
         _list("Why", page.reasons),
         f"The console said\n    {page.evidence}" if page.evidence else "",
         _list("Not proven", page.not_proven),
+        _list(OVERRIDES_WORDS, page.overrides),
         "Proof\n" + "\n".join(f"  [{'x' if rung.reached else ' '}] {rung.name}" for rung in page.rungs),
         "Disks\n" + "\n".join(_disk(disk) for disk in page.disks) if page.disks else "",
         "Backup\n" + _figures(page.backup) if page.backup else "",

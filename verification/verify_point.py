@@ -114,6 +114,7 @@ class VerificationWorkflow:
         new_id: Callable[[], UUID],
         settings: VerificationSettings,
         signed_head: Callable[[], str] = str,
+        overrides_of: Callable[[str], Sequence[str]] = lambda _machine_id: (),
         proven: Callable[[str, UUID, int], EntryProof | None] = lambda *_event: None,
     ) -> None:
         self._reader = reader
@@ -131,6 +132,7 @@ class VerificationWorkflow:
         self._new_id = new_id
         self._settings = settings
         self._signed_head = signed_head
+        self._overrides_of = overrides_of
         self._proven = proven
 
     def verify(self, point: RestorePoint) -> VerificationOutcome:
@@ -425,6 +427,7 @@ class VerificationWorkflow:
             ),
             redacted=self._settings.redact,
             signed_head=self._signed_head(),
+            overrides=tuple(self._overrides_of(point.machine_id)),
         )
 
     def _local_now(self) -> datetime:

@@ -1,13 +1,18 @@
-"""The private key that signs heads, in a file of its own: PKCS 8 PEM, readable by its owner only."""
+"""The private key that signs heads, in a file of its own: PKCS 8 PEM, readable by its owner only.
+
+It may be encrypted by a passphrase (PKCS 5, as ``openssl pkey`` reads it).
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -16,16 +21,28 @@ from cryptography.hazmat.primitives.serialization import (
 
 from adapters.durable_files import make_folder_durably, sync_folder, write_durably
 from domain.content.signed_note import SigningKey
-from domain.errors import BadInputError, EnvironmentTroubleError
+from domain.errors import BadInputError, EnvironmentTroubleError, WrongKeyError
 
-PASSPHRASE_VARIABLE = "ATESTA_SIGNING_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 _FILE_BYTES_MAX = 16 << 10
+_ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+_NEXT_STEP = "Set ATESTA_SIGNING_KEY_PASSPHRASE, or signing_key_passphrase_file in [audit] of atesta.toml."
+Passphrase = Callable[[], str | None]
+"""Gives the passphrase when it is needed; None where there is none."""
 
 
-def make_signing_key(file: Path, name: str) -> SigningKey:
-    """Make a key and keep it at ``file``, where nothing must be yet. Raises BadInputError, EnvironmentTroubleError."""
+def no_passphrase() -> str | None:
+    """For keys that are not encrypted."""
+    return None
+
+
+def make_signing_key(file: Path, name: str, passphrase: str | None = None) -> SigningKey:
+    """Make a key and keep it at ``file``, where nothing must be yet, encrypted when there is a passphrase.
+
+    Raises BadInputError, EnvironmentTroubleError.
+    """
     private = Ed25519PrivateKey.generate()
-    content = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    content = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     try:
         make_folder_durably(file.parent)
         write_durably(file, content, replace=False)
@@ -42,11 +59,42 @@ def make_signing_key(file: Path, name: str) -> SigningKey:
     return SigningKey(name, private.private_bytes_raw())
 
 
-def load_signing_key(file: Path, name: str) -> SigningKey | None:
-    """The key at ``file``; None where there is no file. A passphrase comes from ``ATESTA_SIGNING_KEY_PASSPHRASE``.
+def load_signing_key(file: Path, name: str, passphrase: Passphrase = no_passphrase) -> SigningKey | None:
+    """The key at ``file``; None where there is no file. The passphrase is asked for only where the key has one.
 
-    Raises BadInputError for a file that others can read or that holds no such key, EnvironmentTroubleError.
+    Raises BadInputError for a file that others can read or that holds no such key, and when the passphrase is not at
+    hand; WrongKeyError when it is another one; EnvironmentTroubleError.
     """
+    content = _content(file)
+    if content is None:
+        return None
+    is_encrypted = _ENCRYPTED in content
+    given = passphrase() if is_encrypted else None
+    if is_encrypted and not given:
+        raise BadInputError(
+            "The signing key has a passphrase, which is not known.", where=str(file), next_step=_NEXT_STEP
+        )
+    try:
+        private = load_pem_private_key(content, given.encode() if given else None)
+    except (ValueError, TypeError) as error:
+        if is_encrypted:
+            raise WrongKeyError(
+                "This is not the signing key's passphrase.", where=str(file), next_step=_NEXT_STEP
+            ) from error
+        raise BadInputError(
+            "The signing key cannot be opened.", where=str(file), next_step="It must be an Ed25519 key in PEM."
+        ) from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise BadInputError("The signing key is not of the kind Ed25519.", where=str(file))
+    return SigningKey(name, private.private_bytes_raw())
+
+
+def is_encrypted(file: Path) -> bool:
+    """Whether there is a key at ``file`` that needs a passphrase. Raises as ``load_signing_key``."""
+    return _ENCRYPTED in (_content(file) or b"")
+
+
+def _content(file: Path) -> bytes | None:
     try:
         with file.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
@@ -57,18 +105,7 @@ def load_signing_key(file: Path, name: str) -> SigningKey | None:
         raise EnvironmentTroubleError(f"The signing key cannot be read: {error.strerror}.", where=str(file)) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise BadInputError("The signing key can be read by others.", where=str(file), next_step=f"chmod 600 {file}")
-    passphrase = os.environ.get(PASSPHRASE_VARIABLE)
-    try:
-        private = load_pem_private_key(content, passphrase.encode() if passphrase else None)
-    except (ValueError, TypeError) as error:
-        raise BadInputError(
-            "The signing key cannot be opened.",
-            where=str(file),
-            next_step=f"It is an Ed25519 key in PEM; one with a passphrase needs {PASSPHRASE_VARIABLE}, others none.",
-        ) from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise BadInputError("The signing key is not of the kind Ed25519.", where=str(file))
-    return SigningKey(name, private.private_bytes_raw())
+    return content
 
 
 def put_in_place(waiting: Path, file: Path) -> None:

@@ -28,8 +28,8 @@ SUMMARIES = {
     "scrub": "Reread packs, those never read first, then the oldest look; [scrub] has the defaults of the budget.",
     "check": "Check everything but the packs: the description, every event, and that the projections are what the "
     "events give.",
-    "history": "List what was done, newest first: backups, verifications, retention, prunes, scrubs, recoveries and "
-    "runs.",
+    "history": "List what was done, newest first: backups, verifications, overrides, retention, prunes, scrubs, "
+    "recoveries, runs.",
     "events": "Print the event store's history, oldest first.",
     "status": "Show the sums of the repository, each machine's latest point and verdict, what runs, and waiting mails.",
     "health": "Judge the repository in one line: backup and verdict ages, failures, damage, mails, free space.",

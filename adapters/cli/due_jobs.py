@@ -187,8 +187,8 @@ class DueJobs:
 
     def _seal(self) -> str:
         auditing = self._atesta.auditing
-        before = auditing.sealed_up_to()
-        head = auditing.seal()
+        before = auditing.sealed().up_to
+        head = self._atesta.seal_and_ship(self._vault) if isinstance(self._vault, Vault) else auditing.seal()
         return f"a signed head covers {head.size} events" if head is not None and head.number > before else ""
 
     def _publish_heads(self) -> str:

@@ -12,9 +12,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from adapters.cli.presentation import cleaned, human_size, print_json
+from adapters.cli.presentation import cleaned, human_size, human_time, print_json
 from adapters.cli.session import session_of, told
 from domain.model.activity import Activity, ActivityKind, ActivityState
+from domain.workflows.sealing import Sealed
 from domain.workflows.selection import select_machines
 
 _COLUMNS = ("WHEN", "WHAT", "MACHINE", "RESULT", "READ", "NEW", "STORED", "TIME")
@@ -24,6 +25,7 @@ _NOTE_CELLS_MIN = 16
 _NOTE_CELLS_PIPED = 120
 _GOOD, _BAD, _OPEN = "green", "bold red", "yellow"
 _STYLES = {"done": _GOOD, "BOOTED": _GOOD, "failed": _BAD, "FAILED": _BAD, "UNDECIDED": _OPEN, "running": _OPEN}
+_SEALED_KINDS = frozenset({ActivityKind.BACKUP, ActivityKind.VERIFICATION, ActivityKind.OVERRIDE})
 _WORDS = {ActivityKind.VERIFICATION: "verify", ActivityKind.RETENTION: "expire", ActivityKind.RECOVERY: "recover"}
 
 
@@ -35,7 +37,7 @@ def run(
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many lines.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List what was done, newest first: backups, verifications, retention, prunes, scrubs, recoveries and runs.
+    """List what was done, newest first: backups, verifications, overrides, retention, prunes, scrubs, recoveries, runs.
 
     What is called running may have been killed: the next one of its kind closes it. Needs no passphrase.
     """
@@ -53,10 +55,15 @@ def run(
         ]
         if len(chosen) > 1:
             found = sorted(found, key=lambda activity: activity.started_at, reverse=True)[:limit]
+        sealed = atesta.auditing.sealed()
         if json:
-            print_json([_described(activity) for activity in found])
+            print_json([_described(activity, sealed) for activity in found])
             return
         print_history(session.out, found)
+        unsealed = [one for one in found if one.kind in _SEALED_KINDS and one.last_number > sealed.up_to]
+        if unsealed:
+            oldest = f"the oldest of {human_time(unsealed[-1].started_at)}"
+            session.out.print(Text(f"No signed head covers {len(unsealed)} of these yet, {oldest}.", style="dim"))
         if not found:
             session.err.print("Nothing to show.")
 
@@ -116,6 +123,8 @@ def _short_time(seconds: float | None) -> str:
 
 def _note(activity: Activity) -> str:
     parts = [activity.what]
+    if activity.kind is ActivityKind.OVERRIDE:
+        parts = [f"{activity.what}: {activity.said}"]
     if activity.boot_s is not None:
         parts.append(f"boot {_short_time(activity.boot_s)}")
     if activity.restore_s is not None:
@@ -142,9 +151,10 @@ def _highlight(line: Text, cells: Sequence[str], widths: Sequence[int]) -> None:
     line.stylize(_STYLES.get(cells[place], ""), start, start + len(cells[place]))
 
 
-def _described(activity: Activity) -> dict[str, object]:
+def _described(activity: Activity, sealed: Sealed) -> dict[str, object]:
     return {
         **asdict(activity),
+        "sealed": activity.last_number <= sealed.up_to,
         "activity_id": activity.activity_id.hex,
         "point_id": activity.point_id.hex if activity.point_id else None,
         "numbers": dict(activity.numbers),

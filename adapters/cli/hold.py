@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from adapters.cli.presentation import cleaned
-from adapters.cli.session import session_of, told
+from adapters.cli.session import seal_decision, session_of, told
 from domain.workflows.holds import hold_point
 from domain.workflows.selection import select_point
 
@@ -25,4 +25,5 @@ def run(
         atesta.catalog.catch_up()
         chosen = select_point(atesta.catalog.points(with_expired=True), point)
         hold_point(atesta.writing_log, atesta.clock, chosen, reason)
+        seal_decision(session, atesta)
         session.out.print(Text(f"{cleaned(chosen.machine.name)} {chosen.short_id} is held."))

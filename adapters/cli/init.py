@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from adapters.cli.configuration_file import write_configuration
-from adapters.cli.passphrase import new_passphrase
+from adapters.cli.passphrase import new_passphrase, new_signing_passphrase
 from adapters.cli.presentation import cleaned
 from adapters.cli.session import session_of, told
 from adapters.composition import Atesta
@@ -28,10 +28,17 @@ def run(
     passphrase_file: Annotated[
         Path | None, typer.Option(help="A file, readable by its owner only, whose first line is the passphrase.")
     ] = None,
+    encrypt_signing_key: Annotated[
+        bool, typer.Option("--encrypt-signing-key", help="Put a passphrase on the key that signs the history.")
+    ] = False,
+    signing_key_passphrase_file: Annotated[
+        Path | None, typer.Option(help="A file like that with the signing key's passphrase; implies the former.")
+    ] = None,
 ) -> None:
     """Make a repository and a commented atesta.toml, and print the recovery key once.
 
-    The passphrase comes from ATESTA_PASSPHRASE, from --passphrase-file or from a prompt.
+    The passphrase comes from ATESTA_PASSPHRASE, from --passphrase-file or from a prompt; that of the signing key, if it
+    is to have one, from ATESTA_SIGNING_KEY_PASSPHRASE, from its file or from a prompt.
     """
     session = session_of(context)
     with told(session):
@@ -41,6 +48,8 @@ def run(
                 "There is a configuration already.", where=str(file), next_step="Use it, or name another with --config."
             )
         passphrase = new_passphrase(passphrase_file)
+        encrypted = encrypt_signing_key or signing_key_passphrase_file is not None
+        signing_passphrase = new_signing_passphrase(signing_key_passphrase_file) if encrypted else None
         text = initial_text(
             _relative(repository, file), tuple(_relative(folder, file) for folder in exports or [Path("exports")])
         )
@@ -49,10 +58,13 @@ def run(
                 '# passphrase_file = "/etc/atesta/passphrase"',
                 f'passphrase_file = "{_relative(passphrase_file, file)}"',
             )
+        if signing_key_passphrase_file:
+            shown = _relative(signing_key_passphrase_file, file)
+            text += f'\n[audit]\nsigning_key_passphrase_file = "{shown}"\n'
         write_configuration(file, text)
         try:
             atesta = Atesta(load_configuration(file), actor=session.actor)
-            recovery_key = atesta.create(passphrase)
+            recovery_key = atesta.create(passphrase, signing_passphrase)
         except BaseException:
             file.unlink(missing_ok=True)
             raise

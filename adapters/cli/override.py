@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from adapters.cli.presentation import cleaned
-from adapters.cli.session import session_of, told
+from adapters.cli.session import seal_decision, session_of, told
 from domain.model.verdicts import VerdictWord
 from domain.workflows.overrides import override_verdict
 from domain.workflows.selection import select_point
@@ -30,6 +30,7 @@ def run(
         atesta.catalog.catch_up()
         chosen = select_point(atesta.catalog.points(with_expired=True), point)
         judged = override_verdict(atesta.writing_log, atesta.clock, chosen, verdict, reason)
+        seal_decision(session, atesta)
         session.out.print(
             Text(f"{cleaned(chosen.machine.name)} {chosen.short_id}: {judged.value} is taken as {verdict.value}.")
         )

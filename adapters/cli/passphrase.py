@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from adapters.secret_files import credential_file, secret_from_file
+from adapters.signing_passphrase import PASSPHRASE_VARIABLE, signing_passphrase, signing_passphrase_given
 from domain.errors import BadInputError
 
 ENVIRONMENT_VARIABLE = "ATESTA_PASSPHRASE"
@@ -30,11 +31,17 @@ def new_passphrase(file: Path | None) -> str:
         found = _prompted("Passphrase for the new repository: ")
         if _prompted("Once more: ") != found:
             raise BadInputError("The two passphrases differ.", next_step="Run the command again.")
-    if len(found) < _LENGTH_MIN:
-        raise BadInputError(
-            f"The passphrase is shorter than {_LENGTH_MIN} characters.", next_step="Choose one that cannot be guessed."
-        )
-    return found
+    return _long_enough(found)
+
+
+def new_signing_passphrase(file: Path | None) -> str:
+    """The passphrase for a new signing key, typed twice when it is typed. Raises BadInputError when it is too short."""
+    found = signing_passphrase(signing_passphrase_given(), file)
+    if found is None:
+        found = _prompted("Passphrase for the signing key: ", PASSPHRASE_VARIABLE, "signing_key_passphrase_file")
+        if _prompted("Once more: ", PASSPHRASE_VARIABLE, "signing_key_passphrase_file") != found:
+            raise BadInputError("The two passphrases differ.", next_step="Run the command again.")
+    return _long_enough(found)
 
 
 def given_passphrase(file: Path | None) -> str | None:
@@ -49,10 +56,18 @@ def given_passphrase(file: Path | None) -> str | None:
     return secret_from_file(file, "passphrase") if file else None
 
 
-def _prompted(text: str) -> str:
+def _long_enough(passphrase: str) -> str:
+    if len(passphrase) < _LENGTH_MIN:
+        raise BadInputError(
+            f"The passphrase is shorter than {_LENGTH_MIN} characters.", next_step="Choose one that cannot be guessed."
+        )
+    return passphrase
+
+
+def _prompted(text: str, variable: str = ENVIRONMENT_VARIABLE, key: str = "passphrase_file") -> str:
     if not sys.stdin.isatty():
         raise BadInputError(
             "The passphrase is not known, and there is no terminal to ask.",
-            next_step=f"Set {ENVIRONMENT_VARIABLE}, or passphrase_file in atesta.toml.",
+            next_step=f"Set {variable}, or {key} in atesta.toml.",
         )
     return getpass.getpass(text)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_size, human_time, print_json, print_table
-from adapters.cli.session import session_of, told
+from adapters.cli.session import Session, session_of, told
 from domain.model.disk_changes import ChangeMethod
 from domain.ports.catalog import RestorePoint
 from domain.workflows.backup import CAUSE_FIRST
+from domain.workflows.sealing import Sealed
 from domain.workflows.selection import select_machines
 
 _STYLES = {"BOOTED": "green", "FAILED": "bold red", "UNDECIDED": "yellow"}
@@ -34,9 +36,9 @@ def run(
         catalog.catch_up()
         chosen = {machine.machine_id for machine in select_machines(catalog.machines(), [name] if name else [])}
         points = [point for point in catalog.points(with_expired=with_expired) if point.machine_id in chosen]
-        sealed_up_to = atesta.auditing.sealed_up_to()
+        sealed = atesta.auditing.sealed()
         if json:
-            print_json([_described(point) for point in points])
+            print_json([_described(point, sealed) for point in points])
             return
         print_table(
             session.out,
@@ -58,22 +60,33 @@ def run(
             session.out.print(Text(f"{point.short_id} read everything: {cleaned(point.told_cause)}", style="dim"))
         for point in points:
             if point.overridden:
-                told_override = (
-                    f"{point.short_id}: {point.word} is taken as {point.overridden}: {point.overridden_reason}"
-                )
-                session.out.print(Text(cleaned(told_override), style="dim"))
-        unsealed = [point.short_id for point in points if point.sequence > sealed_up_to]
-        if unsealed:
-            told_unsealed = f"No signed head covers {', '.join(unsealed[:_CAUSES_SHOWN_MAX])} yet."
-            session.out.print(Text(told_unsealed, style="dim"), soft_wrap=True)
+                session.out.print(override_line(point), soft_wrap=True)
+        _print_unsealed(session, points, sealed)
         if not points:
             session.err.print("No restore points yet. `atesta backup` makes the first.")
 
 
+def _print_unsealed(session: Session, points: Sequence[RestorePoint], sealed: Sealed) -> None:
+    """Name the points that no head covers; all of them when the only trouble is that there is no head."""
+    if sealed.trouble:
+        session.out.print(Text(cleaned(f"The log is not as it was sealed: {sealed.trouble}."), style="bold red"))
+    unsealed = [point.short_id for point in points if point.last_number > sealed.up_to]
+    if unsealed:
+        more = f" and {len(unsealed) - _CAUSES_SHOWN_MAX} more" if len(unsealed) > _CAUSES_SHOWN_MAX else ""
+        told_unsealed = f"No signed head covers {', '.join(unsealed[-_CAUSES_SHOWN_MAX:])}{more} yet."
+        session.out.print(Text(told_unsealed, style="dim"), soft_wrap=True)
+
+
 def verdict_text(point: RestorePoint) -> Text:
-    """The verdict's word in its colour."""
+    """The verdict's word in its colour; with a star when a person takes it as another one."""
     word = point.word or "not verified"
-    return Text(word, style=_STYLES.get(word, "dim"))
+    return Text(f"{word}*" if point.overridden else word, style=_STYLES.get(word, "dim"))
+
+
+def override_line(point: RestorePoint) -> Text:
+    """What the star says."""
+    told_override = f"* {point.short_id}: {point.word} is taken as {point.overridden}: {point.overridden_reason}"
+    return Text(cleaned(told_override), style="dim")
 
 
 def _state_text(point: RestorePoint) -> Text:
@@ -93,7 +106,7 @@ def _read_everything(point: RestorePoint) -> bool:
     return any(one.method != ChangeMethod.TRACKED for one in point.disk_methods)
 
 
-def _described(point: RestorePoint) -> dict[str, object]:
+def _described(point: RestorePoint, sealed: Sealed) -> dict[str, object]:
     methods = {one.number: one for one in point.disk_methods}
     return {
         "id": point.point_id.hex,
@@ -127,6 +140,7 @@ def _described(point: RestorePoint) -> dict[str, object]:
         "grade": point.grade.name.lower() if point.grade is not None else None,
         "overridden": point.overridden,
         "overridden_reason": point.overridden_reason or None,
+        "sealed": point.last_number <= sealed.up_to,
         "held": point.held or None,
         "expired_at": point.expired_at,
         "expired_reason": point.expired_reason or None,

@@ -17,6 +17,7 @@ from adapters.cli.session import Session, session_of, told
 from adapters.clock import SystemClock
 from adapters.configuration import recovered_text
 from adapters.recovering import open_found_vault, recover_state
+from adapters.stores.folder_heads import FolderHeadStore
 from adapters.stores.folder_log import FolderLogStore
 from domain.errors import BadInputError, DamagedDataError
 from domain.workflows.found_points import FoundPoint
@@ -65,6 +66,7 @@ def run(
                 progress=progress,
                 new_id=uuid4,
                 actor=session.actor,
+                head_store=FolderHeadStore(from_),
             )
         if config_out is not None:
             write_configuration(config_out, recovered_text(from_.absolute(), state.absolute()))
@@ -80,6 +82,8 @@ def _print_summary(session: Session, recovered: Recovered, store: Path, state: P
     out, history = session.out, recovered.history
     out.print(Text(cleaned(f"Recovered from {store} into {state}.")), soft_wrap=True)
     out.print(Text(f"  history       {history.events} events, up to number {history.last_number}"))
+    if recovered.heads.kept:
+        out.print(Text(f"  sealed        {recovered.heads.newest_size} events, by {recovered.heads.kept} signed heads"))
     if recovered.packs.adopted:
         out.print(Text(f"  packs         {len(recovered.packs.adopted)} that the history does not name are taken over"))
     for point in recovered.points_found[:_SHOWN_MAX]:
@@ -110,6 +114,7 @@ def _print_losses(session: Session, recovered: Recovered) -> None:
     lines += [
         f"{_named(point)}: found in the packs, but chunks of it are gone" for point in recovered.points_incomplete
     ]
+    lines += recovered.heads.troubles
     for line in lines[:_SHOWN_MAX]:
         session.out.print(Text(f"  lost          {cleaned(line)}", style="bold red"), soft_wrap=True)
     _print_more(session, len(lines))
@@ -140,6 +145,8 @@ def _described(recovered: Recovered, state: Path) -> dict[str, object]:
         "packs_unreadable": [pack_id.hex() for pack_id in recovered.packs.unreadable],
         "points_found": [_point(point) for point in recovered.points_found],
         "points_incomplete": [_point(point) for point in recovered.points_incomplete],
+        "heads": recovered.heads.kept,
+        "heads_not_fitting": list(recovered.heads.troubles),
         "not_recovered": list(_NOT_RECOVERED),
     }
 

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from adapters.cli.presentation import cleaned
-from adapters.cli.session import session_of, told
+from adapters.cli.session import seal_decision, session_of, told
 from domain.workflows.holds import release_point
 from domain.workflows.selection import select_point
 
@@ -25,6 +25,7 @@ def run(
         atesta.catalog.catch_up()
         chosen = select_point(atesta.catalog.points(with_expired=True), point)
         release_point(atesta.writing_log, atesta.clock, chosen, reason)
+        seal_decision(session, atesta)
         session.out.print(
             Text(f"{cleaned(chosen.machine.name)} {chosen.short_id} is released; the policy decides again.")
         )

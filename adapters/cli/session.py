@@ -19,7 +19,7 @@ from rich.text import Text
 from adapters.actor import current_actor
 from adapters.cli.passphrase import existing_passphrase, given_passphrase
 from adapters.cli.presentation import cleaned, print_error
-from domain.errors import AtestaError, EnvironmentTroubleError
+from domain.errors import AtestaError, BadInputError, EnvironmentTroubleError, WrongKeyError
 
 if TYPE_CHECKING:
     from adapters.composition import Atesta
@@ -93,7 +93,10 @@ class Session:
 
 
 def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
-    """Ship what the repository does not have of the history and seal it; returns the exit code of a failure, else 0."""
+    """Ship what the repository does not have of the history and seal it; returns the exit code of a failure, else 0.
+
+    A signing key that cannot be opened leaves it unsealed with a warning.
+    """
     try:
         atesta.shipping(vault).ship()
     except AtestaError as error:
@@ -104,11 +107,11 @@ def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
         print_error(session.err, error)
         return error.exit_code
     try:
-        atesta.auditing.seal()
+        atesta.seal_and_ship(vault)
     except AtestaError as error:
         session.err.print("No head was signed over what was done; it is recorded nevertheless.")
         print_error(session.err, error)
-        return error.exit_code
+        return 0 if isinstance(error, BadInputError | WrongKeyError) else error.exit_code
     publish_heads(session, atesta)
     return 0
 
@@ -125,6 +128,15 @@ def publish_heads(session: Session, atesta: Atesta) -> None:
     for trouble in troubles:
         session.err.print("Warning: the signed head was not published; the next command tries again.")
         print_error(session.err, trouble)
+
+
+def seal_decision(session: Session, atesta: Atesta) -> None:
+    """Sign a head over what a person decided, where the key is at hand; what keeps it from that is only told."""
+    try:
+        atesta.auditing.seal()
+    except AtestaError as error:
+        session.err.print("No head was signed over it; it is recorded nevertheless.")
+        print_error(session.err, error)
 
 
 @contextmanager

@@ -8,10 +8,11 @@ import typer
 from rich.text import Text
 
 from adapters.cli.damage import described_touched, print_touched
-from adapters.cli.points import verdict_text
+from adapters.cli.points import override_line, verdict_text
 from adapters.cli.presentation import cleaned, human_age, human_size, print_json, print_table
 from adapters.cli.session import session_of, told
 from domain.ports.mail import MailState
+from domain.workflows.looking import seal_condition
 
 
 def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -30,6 +31,8 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
         touched = atesta.touched_points(vault) if vault is not None else ()
         unshipped, lost = atesta.events_unshipped(), atesta.events_lost()
         waiting = [mail for mail in atesta.outbox.queued() if mail.state in (MailState.WAITING, MailState.SENDING)]
+        sealed = atesta.auditing.sealed()
+        seal = seal_condition(catalog, sealed)
         if json:
             print_json(
                 {
@@ -46,6 +49,10 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                     "runs_failed": figures.runs_failed,
                     "running": [run.machine_name for run in running],
                     "mails_waiting": len(waiting),
+                    "sealed_up_to": sealed.up_to,
+                    "unsealed": seal.unsealed,
+                    "unsealed_since": seal.unsealed_since,
+                    "seal_trouble": seal.trouble or None,
                     "chunks_damaged": damaged,
                     "touched": described_touched(touched) if vault is not None or not damaged else None,
                     "latest": [
@@ -54,6 +61,9 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                             "point_id": point.point_id.hex,
                             "taken_at": point.taken_at,
                             "verdict": point.word,
+                            "overridden": point.overridden,
+                            "overridden_reason": point.overridden_reason or None,
+                            "sealed": point.last_number <= sealed.up_to,
                         }
                         for point in points.values()
                     ],
@@ -78,6 +88,9 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                 for point in sorted(points.values(), key=lambda point: point.machine.name)
             ),
         )
+        for point in points.values():
+            if point.overridden:
+                out.print(override_line(point), soft_wrap=True)
         for run_ in running:
             out.print(Text(f"Running or interrupted: {cleaned(run_.machine_name)}, {human_age(run_.started_at, now)}"))
         if damaged:
@@ -87,6 +100,12 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
                 out.print("  `atesta scrub --keyed --damaged` names the restore points that this touches.")
             else:
                 print_touched(out, touched)
+        if seal.trouble:
+            out.print(Text(cleaned(f"The log is not as it was sealed: {seal.trouble}."), style="bold red"))
+            out.print("  `atesta audit check` tells more.")
+        if seal.unsealed_since is not None:
+            what = f"No signed head covers {seal.unsealed} backups and verifications"
+            out.print(Text(f"{what}, the oldest for {human_age(seal.unsealed_since, now)}."), soft_wrap=True)
         if lost:
             out.print(Text(f"The last {lost} events are missing in the event store.", style="bold red"))
             out.print("  Move the state folder aside and run `atesta recover`, which has them.")

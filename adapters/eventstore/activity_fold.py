@@ -14,6 +14,7 @@ from domain.events.backup import BackupCompleted, BackupFailed, BackupPromoted, 
 from domain.events.prune import PruneCompleted, PruneFailed, PrunePlanned
 from domain.events.recorded import RecordedEvent
 from domain.events.repository import RepositoryRecovered
+from domain.events.restore_point import RestorePointCommitted, VerdictOverridden
 from domain.events.retention import RetentionApplied
 from domain.events.running import DueJobEnded, DueRunEnded, DueRunStarted
 from domain.events.scrub import ScrubCompleted, ScrubFailed, ScrubStarted
@@ -27,9 +28,11 @@ ACTIVITY_TABLES = (
     """
     CREATE TABLE IF NOT EXISTS activity (
         number INTEGER PRIMARY KEY, activity_id BLOB NOT NULL, kind TEXT NOT NULL, machine_id TEXT NOT NULL,
-        state TEXT NOT NULL, bad INTEGER NOT NULL, started_s INTEGER NOT NULL, value BLOB NOT NULL
+        state TEXT NOT NULL, bad INTEGER NOT NULL, started_s INTEGER NOT NULL, value BLOB NOT NULL,
+        last_number INTEGER NOT NULL
     )
     """,
+    "CREATE INDEX IF NOT EXISTS activity_by_last ON activity (last_number)",
     "CREATE INDEX IF NOT EXISTS activity_by_id ON activity (activity_id)",
     "CREATE INDEX IF NOT EXISTS activity_of_machine ON activity (machine_id, kind, number)",
     """
@@ -47,6 +50,9 @@ _INTERRUPTIONS = (INTERRUPTED, "KeyboardInterrupt")
 _SAID_LENGTH_MAX = 100
 _ERRORS_LENGTH_MAX = 2000
 _LATEST = "SELECT number, value FROM activity WHERE activity_id = ? ORDER BY number DESC LIMIT 1"
+_REACHED = """
+UPDATE activity SET last_number = ?1 WHERE number = (SELECT MAX(number) FROM activity WHERE activity_id = ?2)
+"""
 _Rule = Callable[[sqlite3.Cursor, int, Any], None]
 
 
@@ -55,6 +61,7 @@ def fold_activity(rows: sqlite3.Cursor, numbered: NumberedEvent) -> None:
     rule = _RULES.get(type(numbered.event))
     if rule is not None:
         rule(rows, numbered.number, numbered.event)
+        rows.execute(_REACHED, (numbered.number, numbered.event.originator_id.bytes))
 
 
 def _backup_started(rows: sqlite3.Cursor, number: int, event: BackupStarted) -> None:
@@ -136,6 +143,28 @@ def _verdict_reached(rows: sqlite3.Cursor, _number: int, event: VerdictReached) 
 
 def _verification_failed(rows: sqlite3.Cursor, _number: int, event: VerificationFailed) -> None:
     _fail(rows, event, INTERRUPTED if event.error.startswith(_INTERRUPTIONS) else "", event.error)
+
+
+def _verdict_overridden(rows: sqlite3.Cursor, number: int, event: VerdictOverridden) -> None:
+    """A person's word is an entry of its own; that of the verification stays as it is."""
+    row = rows.execute("SELECT value FROM point WHERE point_id = ?", (event.originator_id.bytes,)).fetchone()
+    point = decoded(row["value"], RestorePointCommitted) if row is not None else None
+    _begin(
+        rows,
+        number,
+        Activity(
+            activity_id=event.originator_id,
+            kind=ActivityKind.OVERRIDE,
+            started_at=event.at,
+            ended_at=event.at,
+            state=ActivityState.COMPLETED,
+            machine_id=point.machine_id if point else "",
+            machine_name=point.machine.name if point else "",
+            what=f"point {event.originator_id.hex[:8]}: {event.judged.value} is taken as {event.word.value}",
+            said=event.reason,
+            point_id=event.originator_id,
+        ),
+    )
 
 
 def _retention_applied(rows: sqlite3.Cursor, number: int, event: RetentionApplied) -> None:
@@ -299,7 +328,7 @@ def _fail(rows: sqlite3.Cursor, event: RecordedEvent, reason: str, error: str) -
 
 def _begin(rows: sqlite3.Cursor, number: int, activity: Activity) -> None:
     rows.execute(
-        "INSERT OR IGNORE INTO activity VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO activity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?1)",
         (
             number,
             activity.activity_id.bytes,
@@ -369,6 +398,7 @@ _RULES: dict[type[RecordedEvent], _Rule] = {
     VerificationStarted: _verification_started,
     VerdictReached: _verdict_reached,
     VerificationFailed: _verification_failed,
+    VerdictOverridden: _verdict_overridden,
     RetentionApplied: _retention_applied,
     PrunePlanned: _prune_planned,
     PruneCompleted: _prune_completed,

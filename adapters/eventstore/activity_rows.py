@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from domain.model.activity import Activity, ActivityKind, ActivityState
+from domain.model.activity import Activity, ActivityKind, ActivityState, Unsealed
 from domain.model.due import JobKind, LastRuns, Subject
 
 _ValueT = TypeVar("_ValueT")
 _ACTIVITIES = """
-SELECT value FROM activity
+SELECT value, last_number FROM activity
 WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR machine_id = ?3)
     AND (?4 IS NULL OR started_s >= ?4) AND (NOT ?5 OR bad)
 ORDER BY number DESC LIMIT ?6
 """
 _LATEST_OF_MACHINE = """
-SELECT value FROM activity WHERE number IN (
+SELECT value, last_number FROM activity WHERE number IN (
     SELECT MAX(number) FROM activity WHERE kind = ?1 AND state = 'completed' AND machine_id <> '' GROUP BY machine_id
 )
+"""
+_UNSEALED = """
+SELECT value, COUNT(*) OVER () AS count FROM activity
+WHERE last_number > ? AND kind IN ('backup', 'verification') AND state <> 'running' ORDER BY number LIMIT 1
 """
 
 
@@ -48,7 +53,14 @@ class ActivityRows:
         """
         since_s = int(since.timestamp()) if since is not None else None
         rows = self._rows(_ACTIVITIES, kind, state, machine_id, since_s, failed_only, limit)
-        return [self._value(row["value"], Activity) for row in rows]
+        return [replace(self._value(row["value"], Activity), last_number=row["last_number"]) for row in rows]
+
+    def unsealed(self: _Rows, up_to: int) -> Unsealed:
+        """The backups and verifications that ended after event ``up_to``: how many, and the oldest."""
+        rows = self._rows(_UNSEALED, up_to)
+        if not rows:
+            return Unsealed()
+        return Unsealed(count=rows[0]["count"], oldest=self._value(rows[0]["value"], Activity))
 
     def latest_completed(self: _Rows, kind: ActivityKind) -> Mapping[str, Activity]:
         """The latest completed activity of this kind for each machine id."""

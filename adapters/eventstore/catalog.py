@@ -29,7 +29,7 @@ CAUSE_HISTORY_LOST = "found in the packs by a recovery; its history is lost"
 _ValueT = TypeVar("_ValueT")
 _POINTS = """
 SELECT point.number, point.word, point.grade, point.value, point.held, point.expired,
-    point.override, run.value AS run, run.completed
+    point.override, run.value AS run, run.completed, MAX(point.last_number, COALESCE(run.last_number, 0)) AS last_number
 FROM point LEFT JOIN run ON run.backup_id = point.backup_id
 WHERE (?1 IS NULL OR point.machine_id = ?1) AND (?2 OR point.expired IS NULL) ORDER BY point.number
 """
@@ -116,6 +116,7 @@ class SQLiteCatalog(ActivityRows):
             point_id=event.originator_id,
             short_id=event.originator_id.hex[:SHORT_ID_DIGITS],
             sequence=row["number"],
+            last_number=row["last_number"],
             machine_id=event.machine_id,
             machine=event.machine,
             taken_at=event.taken_at,

@@ -56,14 +56,14 @@ _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS run (
         number INTEGER PRIMARY KEY, backup_id BLOB NOT NULL UNIQUE, state TEXT NOT NULL, events_seen INTEGER NOT NULL,
-        value BLOB NOT NULL, completed BLOB
+        value BLOB NOT NULL, completed BLOB, last_number INTEGER NOT NULL DEFAULT 0
     )
     """,
     """
     CREATE TABLE IF NOT EXISTS point (
         number INTEGER PRIMARY KEY, point_id BLOB NOT NULL UNIQUE, machine_id TEXT NOT NULL, backup_id BLOB NOT NULL,
         word TEXT, grade INTEGER, value BLOB NOT NULL, held TEXT NOT NULL DEFAULT '', expired BLOB,
-        override BLOB
+        override BLOB, last_number INTEGER NOT NULL DEFAULT 0
     )
     """,
     "CREATE INDEX IF NOT EXISTS point_of_machine ON point (machine_id, number)",
@@ -103,7 +103,7 @@ def catalog_schema() -> ProjectionSchema:
     return ProjectionSchema(
         name="catalog",
         application_id=0x41544341,
-        format_version=5,
+        format_version=6,
         tables=_TABLES,
         topics=(),
         fold=_fold,
@@ -121,9 +121,13 @@ def _fold(cursor: SQLiteCursor, events: Sequence[NumberedEvent]) -> None:
             rule(rows, numbered.number, numbered.event)
         fold_activity(rows, numbered)
     of_stream = Counter(numbered.event.originator_id.bytes for numbered in events)
+    last_of = {numbered.event.originator_id.bytes: numbered.number for numbered in events}
     rows.executemany(
-        "UPDATE run SET events_seen = events_seen + ? WHERE backup_id = ?",
-        [(count, stream) for stream, count in of_stream.items()],
+        "UPDATE run SET events_seen = events_seen + ?, last_number = ? WHERE backup_id = ?",
+        [(count, last_of[stream], stream) for stream, count in of_stream.items()],
+    )
+    rows.executemany(
+        "UPDATE point SET last_number = ? WHERE point_id = ?", [(last, stream) for stream, last in last_of.items()]
     )
     _add(rows, "events", len(events))
 
@@ -152,7 +156,7 @@ def _backup_started(rows: sqlite3.Cursor, number: int, event: BackupStarted) -> 
         events_seen=0,
     )
     rows.execute(
-        "INSERT OR IGNORE INTO run VALUES (?, ?, ?, 0, ?, NULL)",
+        "INSERT OR IGNORE INTO run VALUES (?, ?, ?, 0, ?, NULL, 0)",
         (number, event.originator_id.bytes, run.state, encoded(run)),
     )
 
@@ -232,7 +236,7 @@ def _pack_deleted(rows: sqlite3.Cursor, _number: int, event: PackDeleted) -> Non
 
 def _point_committed(rows: sqlite3.Cursor, number: int, event: RestorePointCommitted) -> None:
     rows.execute(
-        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?, '', NULL, NULL)",
+        "INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?, NULL, NULL, ?, '', NULL, NULL, 0)",
         (number, event.originator_id.bytes, event.machine_id, event.backup_id.bytes, encoded(event)),
     )
     if rows.execute("SELECT 1 FROM machine WHERE machine_id = ?", (event.machine_id,)).fetchone() is None:

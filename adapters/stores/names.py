@@ -10,6 +10,7 @@ from domain.errors import BadInputError
 DOCUMENT_BYTES_MAX = 1 << 20
 _DOCUMENT = re.compile(r"[a-z][a-z0-9-]{0,60}\.json")
 _PACK = re.compile(r"([0-9a-f]{64})\.pack")
+_HEAD = re.compile(r"([0-9a-f]{16})\.head")
 _LOG_OBJECT = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-([0-9a-f]{64})\.events")
 
 
@@ -40,6 +41,20 @@ def parse_log_object_name(name: str) -> LogObjectId | None:
         return None
     parsed = LogObjectId(int(match.group(1), 16), int(match.group(2), 16), bytes.fromhex(match.group(3)))
     return parsed if 0 < parsed.first <= parsed.last < NUMBER_LIMIT else None
+
+
+def head_name(size: int) -> str:
+    """The file name of a signed head."""
+    if not 0 < size < NUMBER_LIMIT:
+        raise ValueError("a signed head covers an entry or more")
+    return f"{size:016x}.head"
+
+
+def parse_head_name(name: str) -> int | None:
+    """How many entries the head of this file name covers, or None when it is no such name."""
+    match = _HEAD.fullmatch(name)
+    size = int(match.group(1), 16) if match else 0
+    return size if 0 < size < NUMBER_LIMIT else None
 
 
 def checked_document_name(name: str) -> str:

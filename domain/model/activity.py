@@ -20,6 +20,7 @@ class ActivityKind(StrEnum):
     SCRUB = "scrub"
     RECOVERY = "recovery"
     RUN = "run"
+    OVERRIDE = "override"
 
 
 class ActivityState(StrEnum):
@@ -36,7 +37,8 @@ class Activity:
     """One entry of the history; ``machine_id`` is empty where it concerns all machines.
 
     ``what`` says what was meant to be done and why, ``said`` what came of it, ``error`` why it failed. ``numbers`` are
-    named counts and bytes of upkeep. What an activity of this kind does not have is None.
+    named counts and bytes of upkeep. What an activity of this kind does not have is None. ``last_number`` is the number
+    of the last event that says any of this.
     """
 
     activity_id: UUID
@@ -58,3 +60,12 @@ class Activity:
     boot_s: float | None = None
     restore_s: float | None = None
     numbers: tuple[tuple[str, int], ...] = ()
+    last_number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsealed:
+    """The backups and verifications whose end no signed head covers: how many, and the oldest of them."""
+
+    count: int = 0
+    oldest: Activity | None = None

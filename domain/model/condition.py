@@ -12,7 +12,10 @@ from domain.model.due import LastRuns, Subject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineCondition:
-    """One machine: its points that can be restored, its last completed backup and its last verdict."""
+    """One machine: its points that can be restored, its last completed backup and its last verdict.
+
+    ``override`` says what a person takes that verdict as, and why; empty when nobody did.
+    """
 
     machine_id: str
     name: str
@@ -20,6 +23,7 @@ class MachineCondition:
     points_verified: int
     last_backup: Activity | None
     last_verification: Activity | None
+    override: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,18 @@ class SpaceCondition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealCondition:
+    """The transparency log: backups and verifications that no signed head covers, since when, and what is wrong.
+
+    Without a signing key in the history nothing is ever sealed, and nothing is unsealed.
+    """
+
+    unsealed: int = 0
+    unsealed_since: datetime | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """All of it. ``events_unshipped`` is None where the log is not shipped; ``events_lost`` only the store has."""
 
@@ -55,3 +71,4 @@ class Condition:
     packs: int
     chunks: int
     stored_bytes: int
+    seal: SealCondition = SealCondition()

@@ -45,6 +45,7 @@ class HealthLimits:
     free_percent_warning: float
     free_percent_critical: float
     events_unshipped_warning: int
+    unsealed_age_warning: timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ def judge_health(condition: Condition, limits: HealthLimits) -> Health:
     judged = [machine for machine in condition.machines if machine.machine_id not in limits.ignored]
     findings = [
         *_of_store(condition, limits),
+        *_of_seal(condition, limits),
         *(finding for machine in judged for finding in _of_machine(machine, condition.at, limits)),
         *_of_last_runs(condition, limits),
         *_of_mails(condition, limits),
@@ -97,6 +99,20 @@ def _of_store(condition: Condition, limits: HealthLimits) -> Iterator[Finding]:
         yield _warning("repository", "no machine was backed up yet")
 
 
+def _of_seal(condition: Condition, limits: HealthLimits) -> Iterator[Finding]:
+    seal, limit = condition.seal, limits.unsealed_age_warning
+    if seal.trouble:
+        yield _critical("transparency log", f"{seal.trouble}; `atesta audit check` tells more")
+    if seal.unsealed_since is None or limit is None:
+        return
+    age = condition.at - seal.unsealed_since
+    if age > limit:
+        yield _warning(
+            "transparency log",
+            f"no signed head covers {seal.unsealed} backups and verifications, the oldest for {in_one_unit(age)}",
+        )
+
+
 def _of_machine(machine: MachineCondition, now: datetime, limits: HealthLimits) -> Iterator[Finding]:
     if machine.last_backup is None:
         yield _critical(machine.name, "was never backed up")
@@ -116,10 +132,11 @@ def _of_machine(machine: MachineCondition, now: datetime, limits: HealthLimits) 
 
 def _of_verdict(machine: MachineCondition, now: datetime, limits: HealthLimits) -> Iterator[Finding]:
     last = machine.last_verification
+    override = f"; {machine.override}" if machine.override else ""
     if last is not None and last.word is VerdictWord.FAILED:
-        yield _critical(machine.name, "the last verification FAILED")
+        yield _critical(machine.name, f"the last verification FAILED{override}")
     elif last is not None and last.word is VerdictWord.UNDECIDED:
-        yield _warning(machine.name, "the last verification was UNDECIDED")
+        yield _warning(machine.name, f"the last verification was UNDECIDED{override}")
     elif limits.verified_age_warning is None:
         return
     elif last is None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.events.restore_point import StoredDisk, StoredFile
-from domain.model.activity import Activity, ActivityKind, ActivityState
+from domain.model.activity import Activity, ActivityKind, ActivityState, Unsealed
 from domain.model.due import LastRuns, Subject
 from domain.model.machines import Machine
 from domain.model.protection import Consistency
@@ -29,6 +29,7 @@ class DiskMethod:
 class RestorePoint:
     """A committed restore point. ``sequence`` orders points by commit, whatever clocks said.
 
+    ``last_number`` is the number of the last event of its backup and of its own stream: all that is said of it here.
     ``word`` is the last verdict as it was reached; ``overridden`` what a person says it takes it as, if anybody did.
     ``held`` is the reason of a hold, empty without one. An expired point has ``expired_at`` and ``expired_reason``; it
     can no longer be restored.
@@ -53,6 +54,7 @@ class RestorePoint:
     seconds: float
     word: VerdictWord | None
     grade: Grade | None
+    last_number: int = 0
     held: str = ""
     overridden: VerdictWord | None = None
     overridden_reason: str = ""
@@ -149,6 +151,9 @@ class Catalog(Protocol):
 
         ``failed_only`` leaves those that failed, and verifications that did not see the point boot.
         """
+
+    def unsealed(self, up_to: int) -> Unsealed:
+        """The backups and verifications that ended after event ``up_to``: how many, and the oldest."""
 
     def latest_completed(self, kind: ActivityKind) -> Mapping[str, Activity]:
         """The latest completed activity of this kind for each machine id."""

@@ -96,3 +96,26 @@ class LogStore(Protocol):
 
         Raises DamagedDataError when it is not there or absurdly large, EnvironmentTroubleError.
         """
+
+
+class HeadStore(Protocol):
+    """Signed heads of the history beside it, by how many entries they cover. Nothing in them is believed unverified."""
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for messages."""
+
+    def write_head(self, size: int, note: str) -> None:
+        """Write a head durably and atomically; the first one of a size stays.
+
+        Raises ValueError for a size that cannot be, EnvironmentTroubleError when the store cannot be written.
+        """
+
+    def head_sizes(self) -> Iterator[int]:
+        """The sizes of all heads, in no order; names that are no such names are passed over."""
+
+    def read_head(self, size: int) -> str:
+        """A head's text; bytes that are no text come back as what no signature fits.
+
+        Raises DamagedDataError when it is not there or absurdly large, EnvironmentTroubleError.
+        """

@@ -6,11 +6,12 @@ from collections import Counter
 from datetime import datetime
 
 from domain.model.activity import ActivityKind
-from domain.model.condition import Condition, MachineCondition, MailCondition, SpaceCondition
+from domain.model.condition import Condition, MachineCondition, MailCondition, SealCondition, SpaceCondition
 from domain.model.verdicts import VerdictWord
 from domain.ports.catalog import Catalog
 from domain.ports.chunk_index import ChunkIndex
 from domain.ports.mail import MailState, Outbox
+from domain.workflows.sealing import Sealed
 
 
 def condition_of(
@@ -21,6 +22,7 @@ def condition_of(
     events_unshipped: int | None,
     now: datetime,
     events_lost: int = 0,
+    sealed: Sealed | None = None,
 ) -> Condition:
     """How everything is now."""
     catalog.catch_up()
@@ -30,6 +32,13 @@ def condition_of(
     verified_of = Counter(point.machine_id for point in points if point.word is VerdictWord.BOOTED)
     backups = catalog.latest_completed(ActivityKind.BACKUP)
     verifications = catalog.latest_completed(ActivityKind.VERIFICATION)
+    overrides = {
+        point.machine_id: f"a person takes it as {point.overridden}: {point.overridden_reason}"
+        for point in points
+        if point.overridden
+        and (last := verifications.get(point.machine_id)) is not None
+        and last.point_id == point.point_id
+    }
     figures = catalog.figures()
     return Condition(
         at=now,
@@ -41,6 +50,7 @@ def condition_of(
                 points_verified=verified_of[machine.machine_id],
                 last_backup=backups.get(machine.machine_id),
                 last_verification=verifications.get(machine.machine_id),
+                override=overrides.get(machine.machine_id, ""),
             )
             for machine in catalog.machines()
         ),
@@ -54,7 +64,17 @@ def condition_of(
         packs=figures.packs,
         chunks=figures.chunks,
         stored_bytes=figures.stored_bytes,
+        seal=seal_condition(catalog, sealed) if sealed is not None else SealCondition(),
     )
+
+
+def seal_condition(catalog: Catalog, sealed: Sealed) -> SealCondition:
+    """What of a caught-up catalog no signed head covers."""
+    if not sealed.has_keys:
+        return SealCondition(trouble=sealed.trouble)
+    found = catalog.unsealed(sealed.up_to)
+    since = found.oldest.ended_at or found.oldest.started_at if found.oldest is not None else None
+    return SealCondition(unsealed=found.count, unsealed_since=since, trouble=sealed.trouble)
 
 
 def _mails(outbox: Outbox) -> MailCondition:

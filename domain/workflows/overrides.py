@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from domain.errors import BadInputError
 from domain.events.restore_point import VerdictOverridden, VerificationRecorded
 from domain.events.stream_rules import RESTORE_POINT
+from domain.model.activity import Activity, ActivityKind
 from domain.model.verdicts import VerdictWord
 from domain.ports.catalog import RestorePoint
 from domain.ports.clock import Clock
@@ -13,6 +16,22 @@ from domain.workflows.contention import again_when_busy
 from domain.workflows.event_stream import EventStream
 from domain.workflows.holds import checked_reason
 from domain.workflows.point_use import refuse_expired
+
+_TOLD_MAX = 20
+
+
+def overrides_to_tell(newest_first: Iterable[Activity]) -> tuple[str, ...]:
+    """What persons said against verdicts since the last verification that reached one, oldest first, for its report.
+
+    ``newest_first`` are the activities of one machine. At most 20 are told.
+    """
+    told: list[str] = []
+    for activity in newest_first:
+        if activity.kind is ActivityKind.VERIFICATION and activity.word is not None:
+            break
+        if activity.kind is ActivityKind.OVERRIDE:
+            told.append(f"{activity.what}: {activity.said}")
+    return tuple(reversed(told[:_TOLD_MAX]))
 
 
 def override_verdict(log: EventLog, clock: Clock, point: RestorePoint, word: VerdictWord, reason: str) -> VerdictWord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from domain.content.packs import PackKind
@@ -20,6 +20,7 @@ from domain.workflows.event_stream import EventStream
 from domain.workflows.found_packs import FoundPacks, adopt_found_packs, missing_packs
 from domain.workflows.found_points import FoundPoint, find_points, is_complete
 from domain.workflows.point_manifest import committed_point
+from domain.workflows.shipped_heads import RecoveredHeads
 from domain.workflows.shipped_history import ShippedHistory
 from domain.workflows.vault import FORMAT_VERSION, Vault
 
@@ -30,6 +31,7 @@ _RUN_EVENTS = (BackupStarted.TOPIC, BackupCompleted.TOPIC, BackupFailed.TOPIC)
 class Recovered:
     """What a recovery brought back and what it did not.
 
+    ``heads`` are signed heads of the store; one that does not fit what came back says that some of it is gone.
     ``points_found`` were known to the packs only and are restore points again; ``points_incomplete`` lack chunks.
     """
 
@@ -38,12 +40,17 @@ class Recovered:
     packs_missing: tuple[bytes, ...]
     points_found: tuple[FoundPoint, ...]
     points_incomplete: tuple[FoundPoint, ...]
+    heads: RecoveredHeads = field(default_factory=RecoveredHeads)
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is known to be missing or damaged."""
         return self.history.is_whole and not (
-            self.history.damaged or self.packs.unreadable or self.packs_missing or self.points_incomplete
+            self.history.damaged
+            or self.packs.unreadable
+            or self.packs_missing
+            or self.points_incomplete
+            or self.heads.troubles
         )
 
 

@@ -88,15 +88,62 @@ def _witnessed(tree: StoredTree, note: str, keys: Sequence[VerifierKey]) -> Witn
     return WitnessedHead(origin=head.origin, size=head.size, trouble=trouble_with_head(tree, note, keys))
 
 
-def trouble_with_head(tree: StoredTree, note: str, keys: Sequence[VerifierKey]) -> str | None:
-    """Why today's log does not extend the head in ``note``; None when it does."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """Up to which event's number a head that holds covers everything; 0 without one.
+
+    ``trouble`` is what is wrong with the newest head that was kept, or with the tree; empty when nothing is.
+    ``has_keys`` is whether the history names a key at all.
+    """
+
+    up_to: int = 0
+    trouble: str = ""
+    has_keys: bool = False
+
+
+def sealed(tree: StoredTree, rows: StoredRows, keys: Sequence[VerifierKey]) -> Sealed:
+    """Look for the newest kept head that one of the keys signed and that fits the tree and the last event it covers.
+
+    Costs a signature, a path of the tree and an event. The events before are held against it by ``examine_log``.
+    """
+    told = ""
+    try:
+        for kept in reversed(tree.heads()):
+            trouble = _trouble_with_kept(tree, rows, kept, keys)
+            if trouble is None:
+                return Sealed(up_to=kept.number, trouble=told, has_keys=bool(keys))
+            told = told or f"the head of {kept.size} entries: {trouble}"
+    except DamagedDataError as error:
+        told = error.what
+    return Sealed(trouble=told, has_keys=bool(keys))
+
+
+def _trouble_with_kept(tree: StoredTree, rows: StoredRows, kept: KeptHead, keys: Sequence[VerifierKey]) -> str | None:
+    """As ``trouble_with_head``; the number that was kept with the head must be that of its last entry, too."""
+    trouble = trouble_with_head(tree, kept.note, keys, size=kept.size)
+    if trouble is not None or not kept.size:
+        return trouble
+    portion = next(iter(rows.rows_after(kept.number - 1)), None)
+    with tree.nodes() as node:
+        leaf = node(0, kept.size - 1)
+    if not portion or leaf_hash(encode_entry(entry_of(portion[0]))) != leaf:
+        return f"event {kept.number}, the last that it covers, is gone or another one"
+    return None
+
+
+def trouble_with_head(
+    tree: StoredTree, note: str, keys: Sequence[VerifierKey], *, size: int | None = None
+) -> str | None:
+    """Why today's log does not extend the head in ``note``, or it is not of ``size``; None when it does and is."""
     try:
         head = verified_head(note, keys)
     except DamagedDataError as error:
         return error.what
-    size = tree.followed()[1]
-    if head.size > size:
-        return f"the log has {size} entries now: {head.size - size} were removed from its end"
+    if size is not None and head.size != size:
+        return f"it is the head of {head.size} entries"
+    entries = tree.followed()[1]
+    if head.size > entries:
+        return f"the log has {entries} entries now: {head.size - entries} were removed from its end"
     with tree.nodes() as node:
         if root_at(head.size, node) != head.root:
             return f"the log had another root over these {head.size} entries: one of them was rewritten"

@@ -42,6 +42,7 @@ KINDS = {
     r"state/repository-copy\.json": "test_flipped_bits: description",
     r"state/(events|catalog|chunk-index)\.sqlite": "test_flipped_bits: databases",
     r"log/[0-9a-f]{16}-[0-9a-f]{16}-[0-9a-f]{64}\.events": "here",
+    r"heads/[0-9a-f]{16}\.head": "here",
     r"state/(events|catalog|chunk-index)\.sqlite-(wal|shm)": "here",
     r"state/pictures/[0-9a-f]{64}\.(png|gif)": "here",
     r"state/outbox/[0-9a-z._-]+\.mail": "here",
@@ -139,6 +140,14 @@ def test_a_bit_in_the_shipped_history_is_named_and_what_it_held_is_shipped_anew(
     assert troubles(line) == []
     recovered = line.run("recover", "--from", str(line.repository), "--state-folder", str(line.folder / "new"))
     assert recovered.exit_code == 0, recovered.output
+
+
+def test_a_bit_in_a_signed_head_beside_the_history_is_named(line: CommandLine) -> None:
+    head, *_ = files_of(line, "heads/*.head")
+    for offset in range(0, head.stat().st_size, 7):
+        with flipped(head, offset):
+            (told,) = troubles(line)
+            assert f"signed head of {int(head.stem, 16)} entries" in told
 
 
 def test_a_bit_in_the_transparency_log_is_named_or_changes_nothing(line: CommandLine) -> None:

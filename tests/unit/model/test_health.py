@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.schedule_configuration import HealthSection, MachineHealth
-from domain.model.condition import Condition, MailCondition, SpaceCondition
+from domain.model.condition import Condition, MailCondition, SealCondition, SpaceCondition
 from domain.model.due import JobKind, LastRuns, Subject
 from domain.model.health import Health, HealthLevel, judge_health
 from domain.model.machines import Firmware, Machine, MachineSettings
@@ -44,6 +44,21 @@ def test_without_a_finding_all_is_well() -> None:
         (condition(space=SpaceCondition(free_bytes=99, size_bytes=1000)), WARNING, "repository: 9.9 % of the disk"),
         (condition(space=SpaceCondition(free_bytes=29, size_bytes=1000)), CRITICAL, "repository: 2.9 % of the disk"),
         (condition(events_unshipped=1001), WARNING, "event log: 1001 events are not shipped"),
+        (
+            condition(seal=SealCondition(unsealed=2, unsealed_since=NOW - 73 * HOUR)),
+            WARNING,
+            "transparency log: no signed head covers 2 backups and verifications, the oldest for 3 d",
+        ),
+        (
+            condition(seal=SealCondition(trouble="the head of 9 entries: nobody signed it")),
+            CRITICAL,
+            "transparency log: the head of 9 entries: nobody signed it",
+        ),
+        (
+            condition(machine(last_verification=verification(word=VerdictWord.FAILED), override="a person: known")),
+            CRITICAL,
+            "web: the last verification FAILED; a person: known",
+        ),
         (replace(condition(), machines=()), WARNING, "repository: no machine was backed up yet"),
         (
             condition(mails=MailCondition(waiting=2, oldest_queued_at=NOW - 5 * HOUR, given_up=0)),
@@ -78,6 +93,7 @@ def test_each_thing_that_is_wrong_has_its_level(found: Condition, level: HealthL
         condition(space=SpaceCondition(free_bytes=100, size_bytes=1000)),
         condition(space=None),
         condition(events_unshipped=1000),
+        condition(seal=SealCondition(unsealed=2, unsealed_since=NOW - 71 * HOUR)),
         condition(mails=MailCondition(waiting=1, oldest_queued_at=NOW - 3 * HOUR, given_up=0)),
         condition(last_runs={Subject(JobKind.PRUNE): LastRuns(succeeded_at=NOW - timedelta(days=400))}),
     ],
