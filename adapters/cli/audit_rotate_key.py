@@ -31,7 +31,8 @@ def run(
     """
     session = session_of(context)
     with told(session):
-        auditing = session.atesta().auditing
+        atesta = session.atesta()
+        auditing = atesta.auditing
         if to is not None:
             if encrypt or plain:
                 raise BadInputError(
@@ -44,7 +45,7 @@ def run(
             raise BadInputError("A key has a passphrase or none.", next_step="Choose one of --encrypt and --plain.")
         passphrase = None
         if encrypt:
-            passphrase = session.atesta().signing_passphrase_at_hand() or new_signing_passphrase(None)
+            passphrase = atesta.signing_passphrase_at_hand() or new_signing_passphrase(None)
         key = auditing.rotate_key(passphrase=passphrase, plain=plain)
         typer.echo(f"The new key is in {auditing.key_file}. Its public part, for the auditor:")
         typer.echo(str(key))

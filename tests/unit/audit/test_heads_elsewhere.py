@@ -381,6 +381,29 @@ def test_the_key_of_another_log_is_told_by_what_it_signed(elsewhere: CommandLine
     assert "another log" in said
 
 
+def test_a_key_with_a_passphrase_signs_when_it_is_given(
+    elsewhere: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, log = CommandLine(elsewhere.folder / "safe"), log_of(elsewhere)
+    monkeypatch.setenv("ATESTA_SIGNING_KEY_PASSPHRASE", "correct horse")
+    made = there.run("audit", "new-key", log, "-o", str(elsewhere.folder / "safe" / "new"), "--encrypt")
+    assert made.exit_code == 0, made.output
+    assert b"ENCRYPTED" in (elsewhere.folder / "safe" / "new").read_bytes()
+    assert elsewhere.run("audit", "rotate-key", "--to", made.stdout).exit_code == 0
+    file = request(elsewhere)
+    monkeypatch.delenv("ATESTA_SIGNING_KEY_PASSPHRASE", raising=False)
+    code, said = sign(elsewhere, file, "--first", key="safe/new")
+    assert code == BAD_INPUT
+    assert "ATESTA_SIGNING_KEY_PASSPHRASE" in said
+    monkeypatch.setenv("ATESTA_SIGNING_KEY_PASSPHRASE", "correct horse")
+    assert sign(elsewhere, file, "--first", key="safe/new")[0] == 0
+    brought_home(elsewhere)
+
+
+def log_of(line: CommandLine) -> str:
+    return head(line).split("\n")[0]
+
+
 def test_what_cannot_be_kept_is_not_signed(elsewhere: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     file = request(elsewhere)
     monkeypatch.setattr("adapters.audit.signing_place.write_durably", failing(OSError(28, "No space left on device")))
@@ -407,7 +430,7 @@ def test_signing_here_says_that_it_is_done_elsewhere(elsewhere: CommandLine) -> 
 
 
 def test_a_key_that_was_never_here_is_adopted(elsewhere: CommandLine) -> None:
-    log = head(elsewhere).split("\n")[0]
+    log = log_of(elsewhere)
     there = CommandLine(elsewhere.folder / "safe")
     made = there.run("audit", "new-key", log, "-o", str(elsewhere.folder / "safe" / "new"))
     assert made.exit_code == 0, made.output
