@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.audit.signing_key_file import load_signing_key
+from adapters.audit.signing_key_file import Passphrase, load_signing_key, no_passphrase
 from adapters.durable_files import write_durably
 from domain.content.found_heads import heads_in
 from domain.content.head_request import REQUEST_CHARACTERS_MAX, HeadRequest, parse_request, request_text, sign_request
@@ -18,9 +18,10 @@ REQUEST_FILE_NAME = "head-request.txt"
 class SigningPlace:
     """The key in ``key_file``. Whatever it signs, the log of each head begins with that of the head before."""
 
-    def __init__(self, key_file: Path, locks: MachineLocks) -> None:
+    def __init__(self, key_file: Path, locks: MachineLocks, passphrase: Passphrase = no_passphrase) -> None:
         self._key_file = key_file
         self._locks = locks
+        self._passphrase = passphrase
         self._state = key_file.with_name(f"{key_file.name}.signed")
 
     def sign(self, request: HeadRequest, last_given: str | None, *, first: bool) -> str:
@@ -29,7 +30,7 @@ class SigningPlace:
         ``last_given`` is a head that was signed before, for a key that kept none here; ``first`` is for a log of which
         none was signed. Raises as ``sign_request``, and BusyError, EnvironmentTroubleError.
         """
-        key = load_signing_key(self._key_file, request.head.origin)
+        key = load_signing_key(self._key_file, request.head.origin, self._passphrase)
         if key is None:
             raise BadInputError(
                 "There is no signing key.", where=str(self._key_file), next_step="Name its file with --key."

@@ -16,6 +16,9 @@ def run(
     context: typer.Context,
     log: Annotated[str, typer.Argument(help="The log's name, the first line of `atesta audit head`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the private key goes.")],
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Put a passphrase on the key; asks for it where it is not given.")
+    ] = False,
 ) -> None:
     """Make a signing key on a machine without the repository, and print its public part.
 
@@ -23,6 +26,7 @@ def run(
     repository.
     """
     from adapters.audit.signing_key_file import make_signing_key
+    from adapters.cli.passphrase import new_signing_passphrase
 
     session = session_of(context)
     with told(session):
@@ -30,4 +34,5 @@ def run(
             raise BadInputError(
                 "This is no name of a log.", where=repr(log), next_step="It is the first line of `atesta audit head`."
             )
-        typer.echo(str(make_signing_key(output, log).verifier))
+        passphrase = new_signing_passphrase(None) if encrypt else None
+        typer.echo(str(make_signing_key(output, log, passphrase).verifier))

@@ -28,6 +28,7 @@ def run(
     one is kept beside the key, in KEY.signed. At home `atesta audit head --add` takes the signed head.
     """
     from adapters.audit.signing_place import SigningPlace, request_in, signed_head_in
+    from adapters.cli.passphrase import existing_signing_passphrase
     from adapters.cli.written_text import write_text
     from adapters.locks import FileMachineLocks
 
@@ -35,7 +36,8 @@ def run(
     with told(session):
         given = signed_head_in(last) if last is not None else None
         locks = FileMachineLocks(key.absolute().parent)
-        signed = SigningPlace(key.absolute(), locks).sign(request_in(request), given, first=first)
+        place = SigningPlace(key.absolute(), locks, existing_signing_passphrase)
+        signed = place.sign(request_in(request), given, first=first)
         if output is None:
             typer.echo(signed, nl=False)
         else:

@@ -44,6 +44,12 @@ def new_signing_passphrase(file: Path | None) -> str:
     return _long_enough(found)
 
 
+def existing_signing_passphrase() -> str:
+    """The passphrase of a signing key on a machine without a configuration. Raises BadInputError."""
+    found = signing_passphrase(signing_passphrase_given(), None)
+    return found or _prompted("Passphrase of the signing key: ", PASSPHRASE_VARIABLE, "signing_key_passphrase_file")
+
+
 def given_passphrase(file: Path | None) -> str | None:
     """The passphrase from the environment or a file; None when it is in neither."""
     # Taken out, so that no program that is started later inherits it.

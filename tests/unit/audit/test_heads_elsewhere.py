@@ -86,6 +86,13 @@ def test_the_log_of_a_repository_is_exported_and_the_export_goes_on(line: Comman
         back_up(line, number)
 
 
+def test_an_export_brings_all_keys_of_the_log(line: CommandLine) -> None:
+    nobody_vouches = 4
+    assert line.run("audit", "rotate-key").exit_code == 0
+    assert line.run("audit", "export-tiles", "--to", str(line.folder / "tiles")).exit_code == 0
+    assert verify_evidence.main([str(line.folder / "tiles")]) == nobody_vouches
+
+
 def test_a_folder_of_a_history_before_it_was_rewritten_is_not_exported_to(line: CommandLine) -> None:
     folder = line.folder / "tiles"
     assert line.run("audit", "export-tiles", "--to", str(folder)).exit_code == 0
@@ -374,6 +381,29 @@ def test_the_key_of_another_log_is_told_by_what_it_signed(elsewhere: CommandLine
     assert "another log" in said
 
 
+def test_a_key_with_a_passphrase_signs_when_it_is_given(
+    elsewhere: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, log = CommandLine(elsewhere.folder / "safe"), log_of(elsewhere)
+    monkeypatch.setenv("ATESTA_SIGNING_KEY_PASSPHRASE", "correct horse")
+    made = there.run("audit", "new-key", log, "-o", str(elsewhere.folder / "safe" / "new"), "--encrypt")
+    assert made.exit_code == 0, made.output
+    assert b"ENCRYPTED" in (elsewhere.folder / "safe" / "new").read_bytes()
+    assert elsewhere.run("audit", "rotate-key", "--to", made.stdout).exit_code == 0
+    file = request(elsewhere)
+    monkeypatch.delenv("ATESTA_SIGNING_KEY_PASSPHRASE", raising=False)
+    code, said = sign(elsewhere, file, "--first", key="safe/new")
+    assert code == BAD_INPUT
+    assert "ATESTA_SIGNING_KEY_PASSPHRASE" in said
+    monkeypatch.setenv("ATESTA_SIGNING_KEY_PASSPHRASE", "correct horse")
+    assert sign(elsewhere, file, "--first", key="safe/new")[0] == 0
+    brought_home(elsewhere)
+
+
+def log_of(line: CommandLine) -> str:
+    return head(line).split("\n")[0]
+
+
 def test_what_cannot_be_kept_is_not_signed(elsewhere: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     file = request(elsewhere)
     monkeypatch.setattr("adapters.audit.signing_place.write_durably", failing(OSError(28, "No space left on device")))
@@ -400,7 +430,7 @@ def test_signing_here_says_that_it_is_done_elsewhere(elsewhere: CommandLine) -> 
 
 
 def test_a_key_that_was_never_here_is_adopted(elsewhere: CommandLine) -> None:
-    log = head(elsewhere).split("\n")[0]
+    log = log_of(elsewhere)
     there = CommandLine(elsewhere.folder / "safe")
     made = there.run("audit", "new-key", log, "-o", str(elsewhere.folder / "safe" / "new"))
     assert made.exit_code == 0, made.output

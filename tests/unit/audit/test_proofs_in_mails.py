@@ -20,6 +20,7 @@ import pytest
 
 from adapters.audit.signing_key_file import make_signing_key
 from adapters.auditing import Auditing
+from adapters.clock import SystemClock
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.event_mapper import DIGEST_BYTES, state_digest
 from domain.content.entry_proof import EntryProof, parse_proof, proof_text
@@ -41,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     """A repository with two mails, from which each test gets a copy."""
     with pytest.MonkeyPatch.context() as patch:
         cheap_secrets(patch)
-        use_dark_lab(patch)
+        use_quick_lab(patch)
         line = a_line(tmp_path_factory.mktemp("made") / "here")
         for name in ("first", "second"):
             (line.folder / name).write_text(verified(line).name)
@@ -51,8 +52,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 @pytest.fixture
 def line(made: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     cheap_secrets(monkeypatch)
-    use_dark_lab(monkeypatch)
+    use_quick_lab(monkeypatch)
     return made.copied(tmp_path / "here")
+
+
+def use_quick_lab(patch: pytest.MonkeyPatch) -> None:
+    """Nobody waits between two looks at a machine that is off."""
+    use_dark_lab(patch)
+    patch.setattr(SystemClock, "sleep", lambda _clock, _seconds: None)
 
 
 def first_mail(line: CommandLine) -> Path:
