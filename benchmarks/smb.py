@@ -76,9 +76,11 @@ def main() -> None:
         [
             as_markdown(found),
             "",
-            f"`python -m benchmarks.smb` with {found[0].file_bytes / 1e6:,.0f} MB of VHDX, {when}, medians of "
-            f"{chosen.rounds} rounds, {chosen.workers} workers; {machine.processors} processors ({machine.processor}), "
-            f"load before {machine.load_before:.1f}; smbd, smbclient and Atesta on one machine.",
+            (
+                f"`python -m benchmarks.smb` with {found[0].file_bytes / 1e6:,.0f} MB of VHDX, {when}, medians of "
+                f"{chosen.rounds} rounds, {chosen.workers} workers; {machine.processors} processors ({machine.processor}), "
+                f"load before {machine.load_before:.1f}; smbd, smbclient and Atesta on one machine."
+            ),
         ]
     )
     print(text)
