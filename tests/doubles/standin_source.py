@@ -85,5 +85,3 @@ def described(reply: MachineReply, host: str) -> Machine:
             for disk in reply.disks
         ),
     )
-
-
