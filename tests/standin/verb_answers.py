@@ -19,6 +19,8 @@ from tests.standin.virtual_disk import VirtualDisk
 T = TypeVar("T")
 Json = dict[str, Any]
 
+_WINDOW_BYTES_MAX = 64 << 30
+
 
 class VerbError(Exception):
     """What a script tells with ``ok: false``."""
@@ -157,7 +159,7 @@ def _configuration_files(model: HostModel, arguments: Json) -> list[Json]:
     machine, checkpoint = _checkpoint(model, arguments)
     name = machine.configuration_of(checkpoint)
     found = []
-    for suffix in (".vmcx", ".vmgs", ".vmrs"):
+    for suffix in (".vmcx", ".vmgs"):
         path = machine.home + "\\" + name.removesuffix(".vmcx") + suffix
         file = model.local_path(path)
         if file.exists():
@@ -166,6 +168,8 @@ def _configuration_files(model: HostModel, arguments: Json) -> list[Json]:
 
 
 def _changed_ranges(model: HostModel, arguments: Json) -> Json:
+    if not 0 < int(arguments["length"]) <= _WINDOW_BYTES_MAX:
+        raise VerbError(HostCode.BAD_ARGUMENT, "a window is at most 64 GiB and not empty", "check the window")
     changes = model.virtual_disk_changes(
         arguments["path"], arguments["rct_id"], int(arguments["offset"]), int(arguments["length"])
     )
@@ -176,7 +180,7 @@ def _changed_ranges(model: HostModel, arguments: Json) -> Json:
 
 
 def _convert_checkpoint(model: HostModel, arguments: Json) -> Json:
-    _, checkpoint = _checkpoint(model, arguments)
+    checkpoint = _recovery_checkpoint(model, arguments)
     outcome = model.convert_to_reference_point(checkpoint.id)
     return {"job": _job_of(outcome, "ConvertToReferencePoint"), "reference_point": outcome.made}
 
@@ -186,8 +190,14 @@ def _reference_points(model: HostModel, arguments: Json) -> list[Json]:
     replies = []
     for point in machine.reference_points:
         if model.misbehaviours.happens(Misbehaviour.ARRAYS_DIFFER):
-            raise VerbError(HostCode.FAILED, "the arrays of a reference point have different lengths", point.id)
-        disks = [{"disk_id": disk.disk_id, "rct_id": rct_id} for disk, rct_id in point.disks]
+            raise VerbError(
+                HostCode.NO_SUCH_CLASS_PROPERTY, "the arrays of a reference point have different lengths", point.id
+            )
+        slots = {machine.storage_id(disk, machine.settings_id): disk.disk_id for disk in machine.disks}
+        disks = [
+            {"disk_id": slots.get(instance_id, instance_id), "rct_id": rct_id}
+            for instance_id, (_, rct_id) in zip(point.instance_ids, point.disks, strict=True)
+        ]
         replies.append({"id": point.id, "consistency": point.consistency, "disks": disks})
     return replies
 
@@ -204,9 +214,7 @@ def _destroy_reference_point(model: HostModel, arguments: Json) -> Json:
 
 
 def _destroy_checkpoint(model: HostModel, arguments: Json) -> Json:
-    _, checkpoint = _checkpoint(model, arguments)
-    if checkpoint.kind != "recovery":
-        raise VerbError(HostCode.BAD_ARGUMENT, "this checkpoint is a person's", "destroy-checkpoint")
+    checkpoint = _recovery_checkpoint(model, arguments)
     return {"job": _job_of(model.destroy_checkpoint(checkpoint.id), "DestroySnapshot")}
 
 
@@ -255,6 +263,13 @@ def _checkpoint(model: HostModel, arguments: Json) -> tuple[Machine, Checkpoint]
     if owner is not machine:
         raise VerbError(HostCode.NO_SUCH_CHECKPOINT, "the checkpoint is another machine's")
     return machine, checkpoint
+
+
+def _recovery_checkpoint(model: HostModel, arguments: Json) -> Checkpoint:
+    _, checkpoint = _checkpoint(model, arguments)
+    if checkpoint.kind != "recovery":
+        raise VerbError(HostCode.BAD_ARGUMENT, "it is no recovery checkpoint", "find the checkpoint")
+    return checkpoint
 
 
 def _job_of(outcome: Outcome, method: str) -> str:
