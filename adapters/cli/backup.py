@@ -11,7 +11,7 @@ from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_seconds, human_size, print_error, print_json
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import Session, session_of, ship_history, told
+from adapters.cli.session import SOME_FAILED, Session, session_of, ship_history, told
 from domain.errors import AtestaError
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from domain.model.machines import Machine
     from domain.workflows.backup_run import BackupSummary
     from domain.workflows.vault import Vault
-
-SOME_FAILED = 9
 
 
 def run(
@@ -67,6 +65,8 @@ def run(
             session.out.print(f"Next: `atesta verify {summaries[-1].point_id.hex[:8]}` proves that it boots.")
         if failures:
             exit_code = failures[0].exit_code if not summaries else SOME_FAILED
+        elif atesta.source.troubles and not names:
+            exit_code = SOME_FAILED
         if exit_code:
             raise typer.Exit(exit_code)
 

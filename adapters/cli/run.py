@@ -11,11 +11,10 @@ from uuid import uuid4
 import typer
 from rich.text import Text
 
-from adapters.cli.backup import SOME_FAILED
 from adapters.cli.due_jobs import DueJobs
 from adapters.cli.presentation import cleaned, human_seconds, human_time, print_json, print_table
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import Session, session_of, told
+from adapters.cli.session import SOME_FAILED, Session, session_of, told
 from adapters.cli.verify import VERDICT_NOT_BOOTED
 from adapters.clock import local_zone
 from adapters.composition import Atesta
