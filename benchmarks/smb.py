@@ -27,6 +27,7 @@ from adapters.hyperv.host_files import HostFiles
 from adapters.hyperv.paths import HostPaths
 from adapters.hyperv.smb_connection import SmbLogin
 from adapters.hyperv.smb_files import SmbShares
+from benchmarks.comparison import MachineFigures
 from benchmarks.images import cache_folder
 from benchmarks.report import write_between_markers
 from benchmarks.this_machine import describe
@@ -71,18 +72,7 @@ def main() -> None:
             measured(Path(folder), drive, is_encrypted=encrypted, rounds=chosen.rounds, workers=chosen.workers)
             for encrypted in (False, True)
         ]
-    when = datetime.now(UTC).date().isoformat()
-    text = "\n".join(
-        [
-            as_markdown(found),
-            "",
-            (
-                f"`python -m benchmarks.smb` with {found[0].file_bytes / 1e6:,.0f} MB of VHDX, {when}, medians of "
-                f"{chosen.rounds} rounds, {chosen.workers} workers; {machine.processors} processors ({machine.processor}), "
-                f"load before {machine.load_before:.1f}; smbd, smbclient and Atesta on one machine."
-            ),
-        ]
-    )
+    text = "\n".join([as_markdown(found), "", _circumstances(found[0].file_bytes, chosen, machine)])
     print(text)
     if chosen.write_docs:
         write_between_markers(_DOCS, "smb", text)
@@ -117,6 +107,15 @@ def as_markdown(found: Sequence[Protection]) -> str:
         )
     worst = min(one.ratio for one in found)
     return "\n".join([*lines, "", f"The goal is {GOAL}: {'met in both ways' if worst >= GOAL else 'not met'}."])
+
+
+def _circumstances(file_bytes: int, chosen: argparse.Namespace, machine: MachineFigures) -> str:
+    when = datetime.now(UTC).date().isoformat()
+    return (
+        f"`python -m benchmarks.smb` with {file_bytes / 1e6:,.0f} MB of VHDX, {when}, medians of {chosen.rounds} "
+        f"rounds, {chosen.workers} workers; {machine.processors} processors ({machine.processor}), load before "
+        f"{machine.load_before:.1f}; smbd, smbclient and Atesta on one machine."
+    )
 
 
 def seconds(work: Callable[[], None]) -> float:
