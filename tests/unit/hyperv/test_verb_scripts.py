@@ -13,7 +13,8 @@ import tree_sitter_powershell
 
 from adapters.hyperv.verb_scripts import CHANGING, READING, VERBS, script_text, verb_of
 from domain.errors import BadInputError
-from tests.unit.hyperv.engine_here import ENGINE, needs_engine
+from tests.standin.engine import needs_engine
+from tests.unit.hyperv.engine_here import ENGINE
 
 HOST_COMMANDS = (
     "Get-CimInstance",
