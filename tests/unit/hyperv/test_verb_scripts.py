@@ -37,7 +37,7 @@ def is_powershell(text: str) -> bool:
 def checked(script: Path, known: Path) -> subprocess.CompletedProcess[str]:
     assert ENGINE is not None
     known.write_text("\n".join(HOST_COMMANDS))
-    command = [ENGINE, "--check", str(script), "--known-commands", str(known)]
+    command = [str(ENGINE), "--check", str(script), "--known-commands", str(known)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
