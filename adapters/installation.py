@@ -6,7 +6,7 @@ Each is made, and its module imported, when a command first asks for it: none wa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,6 +208,11 @@ class Installation:
         from domain.workflows.lost_history import events_lost
 
         return events_lost(self.log_store, self.log)
+
+    def owing(self) -> Sequence[str]:
+        """The machines for which killed backups left something on their source."""
+        self.catalog.catch_up()
+        return self.catalog.owing()
 
     def check(self) -> Iterator[Checked]:
         """Check the files of the repository, the packs aside."""

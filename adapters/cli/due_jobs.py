@@ -74,6 +74,16 @@ class DueJobs:
         except AtestaError:
             return None
 
+    def settle_owed(self) -> Sequence[str]:
+        """Put right what killed backups left on hosts; returns what a person should know.
+
+        The repository is opened only when something is owed. Raises what opening it raises.
+        """
+        if not self._atesta.owing():
+            return ()
+        workflow = self._atesta.backup_workflow(self._opened(), self._progress)
+        return workflow.settle_owed(self._atesta.source, [machine.machine_id for machine in self._machines or ()])
+
     def _back_up(self, job: DueJob) -> JobOutcome:
         if not job.subject.machine_id:
             machines = self._atesta.source.machines()
