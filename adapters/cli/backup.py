@@ -11,7 +11,7 @@ from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_seconds, human_size, print_error, print_json
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import SOME_FAILED, Session, session_of, ship_history, told
+from adapters.cli.session import SOME_FAILED, Session, exit_code_of_troubles, session_of, ship_history, told
 from domain.errors import AtestaError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run(
         if failures:
             exit_code = failures[0].exit_code if not summaries else SOME_FAILED
         elif atesta.source.troubles and not names:
-            exit_code = SOME_FAILED
+            exit_code = exit_code_of_troubles(atesta, is_some_done=bool(summaries))
         if exit_code:
             raise typer.Exit(exit_code)
 

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_size, print_json, print_table
-from adapters.cli.session import SOME_FAILED, session_of, told
+from adapters.cli.session import exit_code_of_troubles, session_of, told
 
 if TYPE_CHECKING:
     from adapters.composition import Atesta
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the machines that can be backed up, with their disks and what is odd about them.
 
-    A Hyper-V host that cannot be listed is told, the others are listed, and the exit code is 9.
+    A Hyper-V host that cannot be listed is told, the others are listed, and the exit code is 9; that of the error when
+    nothing is listed at all.
     """
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
         machines = session.machines(atesta)
-        exit_code = SOME_FAILED if atesta.source.troubles else 0
+        exit_code = exit_code_of_troubles(atesta, is_some_done=bool(machines))
         if json:
             print_json(
                 [
@@ -70,9 +71,8 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
             for warning in machine.warnings:
                 session.err.print(Text(f"{cleaned(machine.name)}: {cleaned(warning)}"))
         if not machines:
-            session.err.print(
-                "No machines. Name folders with exports under [sources], or Hyper-V hosts as [[host]], in atesta.toml."
-            )
+            hint = "Name folders with exports under [sources], or Hyper-V hosts as [[host]], in atesta.toml."
+            session.err.print(Text(f"No machines. {hint}"))
         _end(exit_code)
 
 

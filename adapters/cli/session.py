@@ -116,6 +116,14 @@ def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
     return 0
 
 
+def exit_code_of_troubles(atesta: Atesta, *, is_some_done: bool) -> int:
+    """0 when every source could be listed; else 9, or the code of the first trouble when there was nothing else."""
+    troubles = atesta.source.troubles
+    if not troubles:
+        return 0
+    return SOME_FAILED if is_some_done else troubles[0].exit_code
+
+
 @contextmanager
 def told(session: Session) -> Iterator[None]:
     """Turn errors into messages on stderr and documented exit codes."""

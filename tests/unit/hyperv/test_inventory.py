@@ -75,7 +75,7 @@ def test_what_the_host_is_at_is_told() -> None:
     machine = machine_of(replace(REPLY, status=(3, 32772, 5)), "hv1")
     assert machine.warnings == (
         "The host says that the machine is not well (status 3).",
-        "The machine is merging disks.",
+        "Just now its disks are being merged.",
     )
 
 
