@@ -71,6 +71,10 @@ class HostFiles:
         finally:
             source.close()
 
+    def reach(self, host_path: str) -> None:
+        """Open a file and close it again, without reading. Raises as ByteSource and Shares."""
+        self._opened(self._paths.place_of(host_path)).close()
+
     def _parents(self, paths: Sequence[str], child_location: str) -> Iterator[ByteSource]:
         for place in self._paths.parent_places(paths, parse_place(child_location)):
             try:

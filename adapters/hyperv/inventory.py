@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from adapters.hyperv.machine_facts import busy_with, power_of
 from adapters.hyperv.verb_schemas import DiskReply, MachineReply
 from domain.model.machines import Controller, DiskPlace, Firmware, Machine, MachineSettings, VirtualDisk
 
-_STATES = {2: "running", 3: "off", 6: "saved", 9: "paused"}
-"""Msvm_ComputerSystem.EnabledState, from Microsoft's documentation."""
 _OK = 2
-_BUSY = {
-    32768: "is creating a checkpoint",
-    32769: "is applying a checkpoint",
-    32770: "is deleting a checkpoint",
-    32772: "is merging disks",
-    32773: "is being exported",
-    32774: "is migrating",
-}
-"""Msvm_ComputerSystem.OperationalStatus[1]."""
 
 
 class HostInventory:
@@ -31,7 +21,7 @@ class HostInventory:
     def describe(self, reply: MachineReply) -> Machine:
         """The machine of a reply."""
         machine = machine_of(reply, self._host)
-        self.states[machine.machine_id] = _STATES.get(reply.state, "changing")
+        self.states[machine.machine_id] = power_of(reply).value
         return machine
 
 
@@ -84,7 +74,8 @@ def _warnings(reply: MachineReply, unreadable: list[str]) -> list[str]:
         warnings.append("The machine has no virtual disk.")
     if reply.status and reply.status[0] != _OK:
         warnings.append(f"The host says that the machine is not well (status {reply.status[0]}).")
-    warnings += [f"The machine {_BUSY[status]}." for status in reply.status[1:] if status in _BUSY]
+    if busy := busy_with(reply):
+        warnings.append(f"Just now {busy}.")
     for checkpoint in reply.checkpoints:
         if checkpoint.kind == "recovery":
             since = checkpoint.created_utc.strftime("%Y-%m-%d %H:%M UTC")

@@ -23,7 +23,8 @@ from adapters.hyperv.verb_schemas import (
     StartedJob,
 )
 from domain.errors import AtestaError
-from tests.unit.hyperv.engine_here import needs_engine, run_verb
+from tests.standin.engine import needs_engine
+from tests.unit.hyperv.engine_here import run_verb
 
 pytestmark = needs_engine
 
