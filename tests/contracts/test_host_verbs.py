@@ -130,7 +130,7 @@ def test_checkpoints_of_people_are_told_apart(world: World) -> None:
 
 def test_the_configuration_of_a_checkpoint_is_in_files(world: World) -> None:
     files = world.host.configuration_files(world.machine.id, world.frozen())
-    assert {file.name.rsplit(".", 1)[-1] for file in files} == {"vmcx", "vmgs"}
+    assert {file.name.rsplit(".", 1)[-1] for file in files} == {"vmcx", "vmrs", "vmgs"}
     for file in files:
         assert world.model.local_path(file.path).stat().st_size == file.size_bytes
 

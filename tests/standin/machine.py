@@ -141,7 +141,7 @@ class Machine:
     def storage_id(self, disk: VirtualDisk, settings_id: str) -> str:
         """The InstanceID of a disk's Msvm_StorageAllocationSettingData below a set of settings."""
         controller = CONTROLLER_IDS[disk.controller]
-        return f"{settings_id}\\{controller}\\{disk.controller_number}\\{disk.location}\\D"
+        return f"{settings_id}\\{controller}\\{disk.controller_number}\\{disk.location}\\L"
 
     def configuration_of(self, checkpoint: Checkpoint) -> str:
         """The configuration file of a checkpoint, below ``home``."""

@@ -242,11 +242,15 @@ class HostModel:
             if found is None:
                 raise NotThereError(job_id)
             if self.misbehaviours.happens(Misbehaviour.JOB_FORGOTTEN):
-                if not found.has_ended:
-                    run(found, self._elapsed)
-                self.jobs.forget(found)
+                self.forget_job(found)
                 raise NotThereError(job_id)
             return found
+
+    def forget_job(self, job: Job) -> None:
+        """Do it, and know nothing of it."""
+        if not job.has_ended:
+            run(job, self._elapsed)
+        self.jobs.forget(job)
 
     def create_recovery_checkpoint(self, machine_id: str, *, consistency: int, ignore: bool) -> Outcome:
         """CreateSnapshot with type 32768."""
@@ -302,7 +306,7 @@ class HostModel:
         for what, code in _CHANGES_MISBEHAVING.items():
             if self._happens(what):
                 return Changes(code=code)
-        found = self._find_layer(path)
+        found = self.find_layer(path)
         if found is None:
             return Changes(code=FILE_NOT_FOUND)
         machine, disk, layer = found
@@ -460,7 +464,7 @@ class HostModel:
         machine.state_changes.append(asked)
         return [Affected(kind=MACHINE_CLASS, id=machine.id)]
 
-    def _find_layer(self, path: str) -> tuple[Machine, VirtualDisk, Layer] | None:
+    def find_layer(self, path: str) -> tuple[Machine, VirtualDisk, Layer] | None:
         for machine in self.machines.values():
             for disk in machine.disks:
                 for layer in disk.layers:

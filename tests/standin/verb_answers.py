@@ -159,7 +159,7 @@ def _configuration_files(model: HostModel, arguments: Json) -> list[Json]:
     machine, checkpoint = _checkpoint(model, arguments)
     name = machine.configuration_of(checkpoint)
     found = []
-    for suffix in (".vmcx", ".vmgs"):
+    for suffix in (".vmcx", ".vmgs", ".vmrs"):
         path = machine.home + "\\" + name.removesuffix(".vmcx") + suffix
         file = model.local_path(path)
         if file.exists():
