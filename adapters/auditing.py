@@ -98,6 +98,10 @@ class Auditing:
         """Whether heads are signed on another machine."""
         return self._request_file is not None
 
+    def head_from_elsewhere(self) -> KeptHead | None:
+        """The newest head that was signed on another machine and came home; None where heads are signed here."""
+        return next(reversed(self.tree.heads()), None) if self.sign_elsewhere else None
+
     def head_request(self, since: int | None = None) -> HeadRequest:
         """What another machine is to sign: a head over all events so far, proven from ``since`` entries on.
 

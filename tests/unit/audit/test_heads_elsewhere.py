@@ -296,6 +296,14 @@ def test_each_run_leaves_a_request(elsewhere: CommandLine) -> None:
     brought_home(elsewhere)
 
 
+def test_a_head_that_came_home_goes_with_the_history(elsewhere: CommandLine) -> None:
+    assert sign(elsewhere, request(elsewhere), "--first")[0] == 0
+    brought_home(elsewhere)
+    back_up(elsewhere, 2)
+    signed = (elsewhere.folder / "signed.txt").read_bytes()
+    assert signed in [path.read_bytes() for path in elsewhere.repository.rglob("*") if path.is_file()]
+
+
 def test_the_same_request_again_gets_the_same_head(elsewhere: CommandLine) -> None:
     file = request(elsewhere)
     assert sign(elsewhere, file, "--first")[0] == 0
