@@ -363,9 +363,7 @@ def check_tiles(folder: Path, keys: list[str], heads: Heads, found: list[str]) -
         start, at = at + 2, at + 2 + int.from_bytes(data[at : at + 2], "big")
         hashes.append(hashlib.sha256(b"\x00" + data[start:at]).digest())
     demand(len(hashes) == total and at == len(data), "entries are missing or cut off")
-    check_heads(
-        [(0, leaf) for leaf in hashes], checkpoint, heads, keys or (folder / "key").read_text().splitlines(), found
-    )
+    check_heads([(0, one) for one in hashes], checkpoint, heads, keys or (folder / "key").read_text().split(), found)
     while hashes:
         same = b"".join(tiles_of(folder, str(level), len(hashes))) == b"".join(hashes)
         claim(found, f"the tiles of level {level} follow from the entries", demand, same, "they do not")
