@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from adapters.audit.signing_key_file import (
@@ -17,7 +18,7 @@ from adapters.audit.tree_file import TreeFile
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.sealed_log import StoredSealedLog
 from domain.content.signed_note import SigningKey, VerifierKey
-from domain.errors import AtestaError, BadInputError
+from domain.errors import AtestaError, BadInputError, WrongKeyError
 from domain.events.repository import RepositoryCreated, SigningKeyAdopted
 from domain.events.stream_rules import REPOSITORY
 from domain.ports.clock import Clock
@@ -111,9 +112,14 @@ class Auditing:
             store=self._log,
             signed_head=heads[-1].note,
             kept_heads=[head.note for head in heads[:-1]],
-            public_key=str(key.verifier),
+            public_key="\n".join(map(str, reversed(self.verifier_keys()))),
             sign=key.sign_text,
         )
+
+    def _vouch_for_next_key(self) -> None:
+        """Sign a head over the adoption with the key that is being replaced: who trusts that one can trust the next."""
+        with suppress(BadInputError, WrongKeyError):  # it may be lost, which is a reason to rotate
+            self.seal()
 
     def rotate_key(self, *, passphrase: str | None = None, plain: bool = False) -> VerifierKey:
         """Make a signing key, record it and use it from now on; the one before is kept beside it.
@@ -137,5 +143,6 @@ class Auditing:
             stream = EventStream.resumed(self._writing_log(), self._clock, created.originator_id, REPOSITORY)
             with stream.turn() as place:
                 stream.append(SigningKeyAdopted(**place, public_key=key.verifier.public_key))
+        self._vouch_for_next_key()
         put_in_place(waiting, self.key_file)
         return key.verifier

@@ -21,13 +21,14 @@ from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.event_mapper import DIGEST_BYTES, state_digest
 from domain.content.log_entry import encode_entry, entry_of
 from domain.content.merkle import leaf_hash
-from domain.content.signed_note import parse_head, parse_note
+from domain.content.signed_note import parse_head, parse_note, verified_head
 from domain.errors import BadInputError, DamagedDataError
 from tests.doubles.cheap_repository import cheap_secrets
 from tests.doubles.exported_folder import MACHINE_ID, CommandLine
 
 INTERRUPTED = 130
 DAMAGED, BAD_INPUT = DamagedDataError.exit_code, BadInputError.exit_code
+HOLDS_BY_ITS_OWN_KEYS = 4
 VERIFIER = Path("verification/independent/verify_evidence.py").absolute()
 
 
@@ -309,6 +310,17 @@ def test_evidence_over_a_key_rotation_holds_by_both_keys(line: CommandLine) -> N
     for key in (old_key, new_key):
         alone = checked("--key", key)
         assert (alone.returncode, "has not signed it" in alone.stdout) == (1, True), alone.stdout
+    assert checked().returncode == HOLDS_BY_ITS_OWN_KEYS
+
+
+def test_the_key_before_signs_a_head_over_the_adoption_of_the_next(line: CommandLine) -> None:
+    assert line.run("audit", "rotate-key").exit_code == 0
+    newest = json.loads(line.run("audit", "head", "--json").stdout)
+    origin = parse_head(parse_note(newest["head"]).text).origin
+    before = load_signing_key(line.folder / "atesta-signing.key.old", origin)
+    assert before is not None
+    assert newest["last_event"] == json.loads(line.run("status", "--json").stdout)["events"]
+    assert verified_head(newest["head"], [before.verifier]).size == newest["entries"]
 
 
 def test_evidence_of_the_repository_holds_for_who_has_only_the_key_and_the_file(line: CommandLine) -> None:
