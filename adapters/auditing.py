@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from adapters.sealed_log import StoredSealedLog
 from domain.content.entry_proof import EntryProof
 from domain.content.head_request import HeadRequest
 from domain.content.signed_note import SigningKey, VerifierKey, verified_head
-from domain.errors import AtestaError, BadInputError, DamagedDataError
+from domain.errors import AtestaError, BadInputError, DamagedDataError, WrongKeyError
 from domain.events.repository import RepositoryCreated, SigningKeyAdopted
 from domain.events.stream_rules import REPOSITORY
 from domain.ports.clock import Clock
@@ -97,6 +98,10 @@ class Auditing:
     def sign_elsewhere(self) -> bool:
         """Whether heads are signed on another machine."""
         return self._request_file is not None
+
+    def head_from_elsewhere(self) -> KeptHead | None:
+        """The newest head that was signed on another machine and came home; None where heads are signed here."""
+        return next(reversed(self.tree.heads()), None) if self.sign_elsewhere else None
 
     def head_request(self, since: int | None = None) -> HeadRequest:
         """What another machine is to sign: a head over all events so far, proven from ``since`` entries on.
@@ -196,9 +201,14 @@ class Auditing:
             store=self._log,
             signed_head=heads[-1].note,
             kept_heads=[head.note for head in heads[:-1]],
-            public_key=str(key.verifier),
+            public_key="\n".join(map(str, reversed(self.verifier_keys()))),
             sign=key.sign_text,
         )
+
+    def _vouch_for_next_key(self) -> None:
+        """Sign a head over the adoption with the key that is being replaced: who trusts that one can trust the next."""
+        with suppress(BadInputError, WrongKeyError):  # it may be lost, which is a reason to rotate
+            self.seal()
 
     def rotate_key(self, *, passphrase: str | None = None, plain: bool = False) -> VerifierKey:
         """Make a signing key, record it and use it from now on; the one before is kept beside it.
@@ -227,7 +237,10 @@ class Auditing:
         return key.verifier
 
     def adopt_key(self, key: VerifierKey) -> None:
-        """Record that ``key`` signs from now on, unless the history says so. Raises BadInputError for another log's."""
+        """Record that ``key`` signs from now on, unless the history says so, and let the one before vouch for it.
+
+        Raises BadInputError for the key of another log.
+        """
         if key.name != self._origin:
             raise BadInputError(
                 "The key is for another log.", where=key.name, next_step=f"Make one for {self._origin}."
@@ -237,3 +250,4 @@ class Auditing:
             stream = EventStream.resumed(self._writing_log(), self._clock, created.originator_id, REPOSITORY)
             with stream.turn() as place:
                 stream.append(SigningKeyAdopted(**place, public_key=key.public_key))
+        self._vouch_for_next_key()

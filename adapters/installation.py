@@ -206,12 +206,16 @@ class Installation:
         return self._shipping
 
     def seal_and_ship(self, vault: Vault) -> KeptHead | None:
-        """Sign a head over all events and put it beside the shipped history; None without the signing key."""
+        """Sign a head over all events and put it beside the shipped history; None without the signing key.
+
+        Where heads are signed on another machine, the newest that came home is put there.
+        """
         from domain.workflows.shipped_heads import ship_head
 
         head = self.auditing.seal()
-        if head is not None:
-            ship_head(self.shipping(vault), self.head_store, head)
+        leaving = head or self.auditing.head_from_elsewhere()
+        if leaving is not None:
+            ship_head(self.shipping(vault), self.head_store, leaving)
         return head
 
     def shipped_log(self, vault: Vault) -> ShippedLog:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from adapters.eventstore.event_mapper import EventMapper
+from adapters.eventstore.event_mapper import EventMapper, moment_of
 from domain.content.log_entry import encode_entry, entry_of
 from domain.content.merkle import NodeReader, leaf_hash, tree_nodes
 from domain.content.shipped_log import StoredRow
@@ -30,13 +31,19 @@ class StoredSealedLog:
     public_key: str
     sign: Callable[[str], str]
 
-    def rows(self) -> Iterator[tuple[StoredRow, RecordedEvent]]:
-        """All rows, each with its event. Raises DamagedDataError."""
-        mapper = EventMapper()
+    def rows(self) -> Iterator[tuple[StoredRow, datetime]]:
+        """All rows, each with its event's time. Raises DamagedDataError."""
         for portion in self.store.rows_after(0):
             for row in portion:
-                stored = StoredEvent(UUID(bytes=row.stream), row.version, row.topic, row.state)
-                yield row, mapper.to_domain_event(stored)
+                yield row, moment_of(row.state)
+
+    def event(self, row: StoredRow) -> RecordedEvent:
+        """The event of a row. Raises DamagedDataError."""
+        return self._mapper.to_domain_event(StoredEvent(UUID(bytes=row.stream), row.version, row.topic, row.state))
+
+    @cached_property
+    def _mapper(self) -> EventMapper:
+        return EventMapper()
 
     def node(self, level: int, index: int) -> bytes:
         """A subtree's hash."""

@@ -12,7 +12,7 @@ from uuid import UUID
 from blake3 import blake3
 
 from domain.content.entry_proof import EntryProof
-from domain.errors import AtestaError, BusyError, DamagedDataError
+from domain.errors import AtestaError, BusyError, DamagedDataError, EnvironmentTroubleError
 from domain.events.restore_point import StoredDisk, VerificationRecorded
 from domain.events.stream_rules import RESTORE_POINT, VERIFICATION_RUN, folded
 from domain.events.verification import (
@@ -382,8 +382,12 @@ class VerificationWorkflow:
     def _add_proof(self, stream: EventStream, report: VerificationReport, before: int) -> None:
         """Give the mails that wait the head over the verdict, recorded after ``before``, and the proof under it."""
         proof = self._proven(VerdictReached.TOPIC, stream.stream_id, before)
-        if proof is not None:
+        if proof is None:
+            return
+        try:
             complete_mails(self._outbox, self._mails(stream, replace(report, signed_head=proof.note, proof=proof)))
+        except EnvironmentTroubleError as error:
+            self._progress.say(f"The report goes out without its proof: {error}")
 
     def _mails(self, stream: EventStream, report: VerificationReport) -> tuple[OutgoingMail, ...]:
         settings = self._settings

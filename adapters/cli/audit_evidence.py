@@ -11,13 +11,14 @@ import typer
 from rich.text import Text
 
 from adapters.cli.presentation import human_size, print_json
+from adapters.cli.progress import TerminalProgress
 from adapters.cli.session import Session, session_of, told
 from adapters.composition import Atesta
 from adapters.evidence.archive import archive_of, write_archive
 from adapters.evidence.pictures import KeptPictures
 from domain.content.evidence import EvidenceRange, instant
 from domain.content.signed_note import parse_head, parse_note
-from domain.errors import BadInputError
+from domain.errors import BadInputError, DamagedDataError
 from domain.model.machines import Machine
 from domain.ports.evidence import SealedLog
 from domain.workflows.evidence_bundle import EvidenceBundle, make_evidence
@@ -33,6 +34,9 @@ def run(
     machine: Annotated[
         str | None, typer.Option("--machine", help="Show the states of one machine's events only.")
     ] = None,
+    original_pictures: Annotated[
+        bool, typer.Option("--original-pictures", help="Also the pictures as they were captured; large.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -52,6 +56,7 @@ def run(
             until=until,
             machine=machine,
             target=output,
+            originals=original_pictures,
             overwrite=overwrite,
             json=json,
         )
@@ -66,12 +71,14 @@ def write_evidence(
     until: str,
     machine: str | None,
     target: Path,
+    originals: bool = False,
     overwrite: bool,
     json: bool,
 ) -> None:
     """Make a bundle of ``since`` up to ``until``, write it and say what is in it.
 
-    Raises BadInputError for a day that is none, a name that is not one machine's, and a file that is in the way.
+    Raises BadInputError for a day that is none, a name that is not one machine's, and a file that is in the way; at the
+    end DamagedDataError when pictures are not what was captured: the bundle is written without them.
     """
     if target.exists() and not overwrite:
         raise BadInputError(
@@ -90,18 +97,27 @@ def write_evidence(
         machine_id=machine_id,
         targets=targets,
     )
-    with session.err.status("Gathering evidence"):
-        # Imported late: laying out PDF takes a library that no other command needs.
-        from adapters.evidence.report_page import EvidenceReport
+    # Imported late: laying out PDF takes a library that no other command needs.
+    from adapters.evidence.report_page import EvidenceReport
 
-        pictures = KeptPictures(atesta.configuration.state_folder / "pictures", atesta.configuration.workers)
-        bundle = make_evidence(about, sealed, EvidenceReport(), pictures)
+    folder = atesta.configuration.state_folder / "pictures"
+    with TerminalProgress(session.err) as progress:
+        pictures = KeptPictures(folder, atesta.configuration.workers)
+        bundle = make_evidence(about, sealed, EvidenceReport(), pictures, progress, originals=originals)
+        progress.begin("writing the bundle", None)
         content = archive_of(bundle.members)
         write_archive(target, content, overwrite=overwrite)
+        progress.end()
     if json:
         print_json(_described(about, bundle, target, len(content)))
     else:
         _tell(session, about, bundle, target, len(content))
+    if bundle.altered:
+        raise DamagedDataError(
+            f"{len(bundle.altered)} console pictures are not what was captured; the bundle was written without them.",
+            where=str(folder / f"{bundle.altered[0]}.png"),
+            next_step="`atesta check` names one; the mails of those verifications have the pictures.",
+        )
 
 
 def moment_in(text: str) -> datetime:
@@ -142,7 +158,9 @@ def _described(about: EvidenceRange, bundle: EvidenceBundle, target: Path, size_
         "to": instant(about.until),
         "machine": about.machine_id,
         "events": bundle.events,
-        "pictures": sum(name.startswith("pictures/") for name in bundle.members),
+        "pictures": sum(name.endswith(".webp") for name in bundle.members),
+        "original_pictures": sum(name.endswith(".png") for name in bundle.members),
+        "pictures_altered": list(bundle.altered),
         "reaches_end_of_log": bundle.reaches_end_of_log,
         "sums": [sums_line(runs_in(bundle.facts), what) for what in RESULTS],
     }

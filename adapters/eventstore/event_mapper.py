@@ -60,6 +60,7 @@ class EventMapper(Mapper[UUID]):
     def __init__(self) -> None:
         super().__init__(MsgpackTranscoder())
         self._classes = registered_events()
+        self._fields: dict[str, frozenset[str]] = {}
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID], envelope: Envelope | None = None) -> StoredEvent:
         """The row of an event. Raises BadInputError for an event that would not be read back equal."""
@@ -92,7 +93,7 @@ class EventMapper(Mapper[UUID]):
             state = self.transcoder.decode(payload)
             envelope = _envelope(state)
             _upcast(event_class, state)
-            unknown = state.keys() - {field.name for field in fields(event_class)}
+            unknown = state.keys() - self._fields_of(event_class)
             if unknown:
                 raise _damaged(stored_event, f"it has unknown fields {sorted(unknown)}", _newer_program())
             state["originator_id"] = stored_event.originator_id.bytes  # type: ignore[union-attr]
@@ -111,6 +112,13 @@ class EventMapper(Mapper[UUID]):
             state[_ENVELOPE] = (envelope.appended_at, by.user, by.host, by.command, by.version)
         return self.transcoder.encode(state)
 
+    def _fields_of(self, event_class: type[RecordedEvent]) -> frozenset[str]:
+        """Looked up once a class: this is done for every event that is read."""
+        found = self._fields.get(event_class.TOPIC)
+        if found is None:
+            found = self._fields[event_class.TOPIC] = frozenset(field.name for field in fields(event_class))
+        return found
+
     def _class_of(self, stored: StoredEvent) -> type[RecordedEvent]:
         if stored.topic not in self._classes:
             self._classes = registered_events()
@@ -127,6 +135,24 @@ def state_digest(topic: str, originator_id: UUID, version: int, payload: bytes) 
     hasher.update(len(name).to_bytes(4, "little") + name + originator_id.bytes + version.to_bytes(8, "little"))
     hasher.update(payload)
     return hasher.digest(length=DIGEST_BYTES)
+
+
+class _Moment(msgspec.Struct):
+    at: datetime
+
+
+_MOMENTS = msgspec.msgpack.Decoder(_Moment)
+
+
+def moment_of(state: bytes) -> datetime:
+    """The time in the state of a row whose digest was found right; nothing else of it is decoded.
+
+    Raises DamagedDataError.
+    """
+    try:
+        return _MOMENTS.decode(state[:-DIGEST_BYTES]).at
+    except msgspec.MsgspecError as error:
+        raise DamagedDataError(f"An event has no time: {error}.", next_step=_newer_program()) from error
 
 
 def checked_payload(stored: StoredEvent) -> bytes:

@@ -10,12 +10,15 @@ from adapters.evidence.months import Month, months_of
 from adapters.evidence.requirements import NOT_COVERED, REQUIREMENTS, Requirement
 from domain.workflows.evidence_facts import (
     GOOD,
+    OVERRIDE,
     RESULTS,
     Fact,
     failure_line,
     lines_of,
     machine_cells,
     one_line,
+    override_line,
+    overrides_in,
     runs_in,
     sums_line,
 )
@@ -54,6 +57,7 @@ class ReportContent:
     machines: tuple[MachineRow, ...]
     months: tuple[Month, ...]
     failures: tuple[Failure, ...]
+    overrides: tuple[str, ...]
     expired: tuple[tuple[str, str, int], ...]
     others: tuple[str, ...]
     requirements: tuple[Requirement, ...]
@@ -77,9 +81,10 @@ def content_of(facts: Mapping[str, object]) -> ReportContent:
         columns=tuple(f"{_SHORT[what]} {result}" for what, results in RESULTS.items() for result in results),
         machines=tuple(_machine(of_machines[one], targets.get(one)) for one in sorted(of_machines)),
         months=tuple(months_of(runs)),
-        failures=tuple(_failure(run) for run in runs if run["result"] not in GOOD),
+        failures=tuple(_failure(run, overrides_in(facts)) for run in runs if run["result"] not in GOOD),
+        overrides=tuple(override_line(one) for one in overrides_in(facts)),
         expired=_expired(others),
-        others=tuple(_other(one) for one in others if one["what"] != _EXPIRED),
+        others=tuple(_other(one) for one in others if one["what"] not in (_EXPIRED, OVERRIDE)),
         requirements=REQUIREMENTS,
         not_covered=NOT_COVERED,
     )
@@ -102,10 +107,16 @@ def _machine(own: list[Fact], target: float | None) -> MachineRow:
     )
 
 
-def _failure(run: Fact) -> Failure:
+def _failure(run: Fact, overrides: list[Fact]) -> Failure:
+    """A failure stays one, whatever a person said of it; that is told below it."""
     reasons = run.get("reasons") or [run.get("error") or run.get("reason") or "it has no end in this period"]
     assert isinstance(reasons, list)
-    return Failure(line=failure_line(run), why=tuple(one_line(str(reason)) for reason in reasons))
+    said = [
+        f"overridden by a person with #{one['number']}: taken as {one['word']}: {one['reason']}"
+        for one in overrides
+        if run["what"] == "verification" and one["stream"] == run["point_id"] and one["judged"] == run["result"]
+    ]
+    return Failure(line=failure_line(run), why=tuple(one_line(str(reason)) for reason in (*reasons, *said)))
 
 
 def _expired(others: list[Fact]) -> tuple[tuple[str, str, int], ...]:

@@ -57,6 +57,8 @@ def _story(content: ReportContent) -> list[Any]:
         story += [_text(failure.line), *(_text(why, soft=True, indent=10) for why in failure.why)]
     if not content.failures:
         story.append(_text("Nothing went wrong in this period."))
+    story += [_heading("Verdicts that a person overrode")]
+    story += [_text(line) for line in content.overrides] or [_text("None.")]
     story += [_heading("Restore points that expired")]
     story += [_text(f"{count}: {policy}; {reason}") for policy, reason, count in content.expired] or [_text("None.")]
     story += [_heading("Holds, scrubs, damage and jobs that failed")]

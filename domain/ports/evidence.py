@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from domain.content.shipped_log import StoredRow
@@ -12,8 +14,14 @@ from domain.events.recorded import RecordedEvent
 class SealedLog(Protocol):
     """The history together with its transparency log."""
 
-    def rows(self) -> Iterator[tuple[StoredRow, RecordedEvent]]:
-        """All rows in the order of the log, each with its event; the first one is leaf 0. Raises DamagedDataError."""
+    def rows(self) -> Iterator[tuple[StoredRow, datetime]]:
+        """All rows in the order of the log, each with its event's time; the first one is leaf 0.
+
+        Raises DamagedDataError.
+        """
+
+    def event(self, row: StoredRow) -> RecordedEvent:
+        """The event of a row. Raises DamagedDataError."""
 
     def node(self, level: int, index: int) -> bytes:
         """The hash of a perfect subtree."""
@@ -38,8 +46,22 @@ class ReportWriter(Protocol):
         """The members ``report.html`` and others that show ``facts``; ``pictures`` by the digest of the original."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPicture:
+    """A console picture: ``digest`` (BLAKE3, hexadecimal) is the one that its event names.
+
+    ``small`` is a copy (WebP), empty when it cannot be read; ``original`` (PNG) is empty unless it was asked for. An
+    ``altered`` picture no longer has that digest, and nothing of it is given.
+    """
+
+    digest: str
+    small: bytes = b""
+    original: bytes = b""
+    altered: bool = False
+
+
 class Pictures(Protocol):
     """The console pictures that were kept."""
 
-    def scaled_down(self, digests: Sequence[str]) -> Mapping[str, bytes]:
-        """Small copies (WebP) of those that are still there, by the hexadecimal digest of the original."""
+    def kept(self, digests: Sequence[str], *, originals: bool) -> Iterator[KeptPicture]:
+        """Those that are still there."""

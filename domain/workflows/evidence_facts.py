@@ -50,12 +50,17 @@ _OTHERS: Mapping[type[RecordedEvent], str] = {
     restore_point.RestorePointExpired: "policy reason",
     restore_point.RestorePointHeld: "reason",
     restore_point.RestorePointReleased: "reason",
+    restore_point.VerdictOverridden: "judged word reason",
     scrub.DamageFound: "pack_id missing what",
     scrub.ScrubCompleted: "packs_read packs_damaged packs_left",
     scrub.ScrubFailed: "reason error",
     repository.RepositoryRecovered: "events points_found",
     running.DueJobEnded: "kind machine_id machine_name result said",
 }
+OVERRIDE = restore_point.VerdictOverridden.TOPIC
+_OWNERS: tuple[type[RecordedEvent], ...] = (restore_point.RestorePointCommitted, retention.RetentionApplied)
+FACT_TOPICS = frozenset(event_class.TOPIC for event_class in (*_OF_RUNS, *_OTHERS, *_OWNERS))
+"""The events that facts are made of."""
 Fact = dict[str, object]
 
 
@@ -93,6 +98,21 @@ def lines_of(facts: Mapping[str, object]) -> Iterator[str]:
     for run in runs:
         if run["result"] not in GOOD:
             yield failure_line(run)
+    for one in overrides_in(facts):
+        yield override_line(one)
+
+
+def overrides_in(facts: Mapping[str, object]) -> list[Fact]:
+    """What persons said against verdicts."""
+    others = facts["others"]
+    assert isinstance(others, list)
+    return [one for one in others if one["what"] == OVERRIDE]
+
+
+def override_line(one: Fact) -> str:
+    """Which verdict a person takes as which, and why."""
+    place = f"#{one['number']} {str(one['at'])[:19]}Z point {str(one['stream'])[:8]}"
+    return one_line(f"{place}: {one['judged']} is taken as {one['word']}: {one['reason']}")
 
 
 def runs_in(facts: Mapping[str, object]) -> list[Fact]:

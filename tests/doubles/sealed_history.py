@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from eventsourcing.persistence import StoredEvent
 from PIL import Image
 
 from adapters.eventstore.event_mapper import EventMapper
@@ -21,6 +22,7 @@ from domain.events.recorded import RecordedEvent
 from domain.model.machines import Firmware, Machine, MachineSettings
 from domain.model.protection import Consistency, SnapshotMethod
 from domain.model.verdicts import ConsoleState, Grade, VerdictWord
+from domain.ports.evidence import KeptPicture
 
 REPOSITORY = bytes(range(16))
 ORIGIN = origin_of(REPOSITORY)
@@ -174,9 +176,13 @@ class SealedHistory:
         """The head of the first ``size`` leaves, signed."""
         return self.key.sign(TreeHead(ORIGIN, size, root_of(self.leaves()[:size])))
 
-    def rows(self) -> Iterator[tuple[StoredRow, RecordedEvent]]:
-        """The port: rows with their events."""
-        yield from zip(self.stored(), self.events, strict=True)
+    def rows(self) -> Iterator[tuple[StoredRow, datetime]]:
+        """The port: rows with their times."""
+        yield from zip(self.stored(), (event.at for event in self.events), strict=True)
+
+    def event(self, row: StoredRow) -> RecordedEvent:
+        """The port: the event of a row."""
+        return self._mapper.to_domain_event(StoredEvent(UUID(bytes=row.stream), row.version, row.topic, row.state))
 
     def node(self, level: int, index: int) -> bytes:
         """The port: a subtree."""
@@ -202,11 +208,12 @@ class SealedHistory:
 class PaintedPictures:
     """A picture for every digest."""
 
-    def scaled_down(self, digests: Sequence[str]) -> Mapping[str, bytes]:
+    def kept(self, digests: Sequence[str], *, originals: bool) -> Iterator[KeptPicture]:
         """A grey square each."""
         content = io.BytesIO()
         Image.new("RGB", (8, 8), "grey").save(content, "WEBP")
-        return dict.fromkeys(digests, content.getvalue())
+        original = b"an original" if originals else b""
+        return (KeptPicture(digest=one, small=content.getvalue(), original=original) for one in digests)
 
 
 def a_month() -> SealedHistory:

@@ -2,10 +2,9 @@
 
     python -I verify_evidence.py [--key KEY]... [--head FILE]... BUNDLE.zip | FOLDER-OF-TILES
 
-Needs Python 3.11 and the library `cryptography`. --key is the log's public key as you got it, long before, by a way of
-your own; --head is a file with a signed head that you kept. Formats: docs/formats/evidence-bundle.md, RFC 6962, C2SP.
-Exit codes: 0 everything holds and a key of yours vouches for it; 1 something does not hold; 2 wrong usage; 3 it cannot
-be read; 4 everything holds, but nobody but the bundle itself vouches for its key. Trust what this program prints.
+Needs Python 3.11 and `cryptography`; with `blake3`, original pictures are compared, too. --key is the log's public key
+as you got it by a way of your own; --head is a signed head that you kept. Format: docs/formats/evidence-bundle.md. Exit
+codes: 0 all holds by a key of yours; 1 something does not; 2 wrong usage; 3 unreadable; 4 all holds by its own key.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import argparse
 import base64
 import hashlib
 import html
+import importlib.util
 import json
 import re
 import struct
@@ -29,31 +29,28 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-FORMAT, MANIFEST, SEAL = "atesta-evidence/1", "manifest.json", "manifest.sig"
-BYTES_MAX = 2 << 30
+FORMAT, MANIFEST, SEAL, BYTES_MAX = "atesta-evidence/1", "manifest.json", "manifest.sig", 2 << 30
 Heads = list[tuple[str, bytes]]
 Nodes = list[tuple[int, bytes]]
 ENTRY_HEAD = struct.Struct(">Q16sQH")
 MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RuntimeError, struct.error)
-# Events of which only the digest need be there, and those that name the machine of their stream.
+# Events that may be withheld, those that name the machine of their stream, and what of others enters the report.
 BULK = frozenset(f"{one}:1" for one in ("chunks-written", "chunks-repacked", "chunks-healed", "packs-scrubbed"))
 BULK |= {f"pack-{one}:1" for one in ("adopted", "reinstated", "retired", "deleted")}
 OPENERS = ("backup-started:1", "verification-started:1", "restore-point-committed:1")
-# What of a run's events enters the report: which kind of run, and the fields.
 RUNS = {"backup-started:1": ("backup", "machine_id machine_name kind cause"), "backup-promoted:1": ("backup", "cause")}
 RUNS |= {"snapshot-taken:1": ("backup", "consistency_reached"), "backup-failed:1": ("backup", "reason error")}
 RUNS["backup-completed:1"] = ("backup", "point_id read_bytes stored_bytes seconds")
 RUNS["verification-started:1"] = ("verification", "point_id machine_id machine_name")
-RUNS["console-captured:1"] = ("verification", "picture_digest")
+RUNS |= {"console-captured:1": ("verification", "picture_digest"), "verification-failed:1": ("verification", "error")}
 RUNS["verdict-reached:1"] = ("verification", "word grade console_state reasons not_proven boot_s restore_s")
-RUNS["verification-failed:1"] = ("verification", "error")
 ENDS = {"backup-completed:1": "completed", "backup-failed:1": "failed", "verification-failed:1": "not carried out"}
 RESULTS, GOOD = {"backup": ["completed", "failed", "open"]}, ("completed", "BOOTED")
 RESULTS["verification"] = ["BOOTED", "FAILED", "UNDECIDED", "not carried out", "open"]
 OTHERS = {"restore-point-expired:1": "policy reason", "damage-found:1": "pack_id missing what"}
 OTHERS |= {"restore-point-held:1": "reason", "restore-point-released:1": "reason", "scrub-failed:1": "reason error"}
 OTHERS |= {"scrub-completed:1": "packs_read packs_damaged packs_left", "repository-recovered:1": "events points_found"}
-OTHERS["due-job-ended:1"] = "kind machine_id machine_name result said"
+OTHERS |= {"due-job-ended:1": "kind machine_id machine_name result said", "verdict-overridden:1": "judged word reason"}
 
 
 class BrokenError(Exception):
@@ -109,8 +106,7 @@ def root_of(frontier: Nodes) -> bytes:
 def levels_between(start: int, end: int) -> Iterator[int]:
     """The levels of the fewest perfect subtrees that cover the leaves from ``start`` up to ``end``."""
     while start < end:
-        size = 1 << (end - start).bit_length() - 1
-        size = min(size, start & -start) if start else size
+        size = min(1 << (end - start).bit_length() - 1, start & -start or end)
         yield size.bit_length() - 1
         start += size
 
@@ -211,14 +207,12 @@ def facts_of(records: list[Record], manifest: Mapping[str, Any]) -> dict[str, An
         if topic == "restore-point-committed:1":
             owners[stream] = record.values()["machine_id"]
         elif topic == "retention-applied:1":
-            owners |= dict.fromkeys(
-                (one["point_id"] for one in record.values()["decisions"]), record.values()["machine_id"]
-            )
+            values = record.values()
+            owners |= dict.fromkeys((one["point_id"] for one in values["decisions"]), values["machine_id"])
         elif topic in RUNS:
             values, (kind, names) = record.values(), RUNS[topic]
-            blank = dict.fromkeys(" ".join(fields for of, fields in RUNS.values() if of == kind).split())
-            start = {"at": values["at"], "what": kind, "ended": None, "result": "open"}
-            run = runs.setdefault(stream, {**head, **start, **blank})
+            head |= dict.fromkeys(" ".join(fields for of, fields in RUNS.values() if of == kind).split())
+            run = runs.setdefault(stream, {**head, "at": values["at"], "what": kind, "ended": None, "result": "open"})
             run |= {name: values[name] for name in names.split()}
             if topic in ENDS or topic == "verdict-reached:1":
                 run |= {"ended": values["at"], "result": ENDS.get(topic) or values["word"]}
@@ -255,6 +249,9 @@ def lines_of(facts: Mapping[str, Any]) -> Iterator[str]:
             end = f"remedied by #{run['remedied_by']}" if run["remedied_by"] else "not remedied"
             place = f"#{run['number']} {run['at'][:19]}Z {run['machine_name'] or 'unknown machine'}"
             yield shown(f"{place}: {run['what']} {run['result']}, {end}")
+    for one in (one for one in facts["others"] if one["what"] == "verdict-overridden:1"):
+        words = f"{one['judged']} is taken as {one['word']}: {one['reason']}"
+        yield shown(f"#{one['number']} {one['at'][:19]}Z point {one['stream'][:8]}: {words}")
 
 
 def shown(text: str) -> str:
@@ -276,10 +273,8 @@ def check_heads(tree: Nodes, checkpoint: bytes, others: Heads, keys: list[str], 
         origin, size, root = opened_head(note, keys)
         demand(origin == checkpoint.split(b"\n")[0].decode(), "it is the head of another log")
         demand(size <= position, f"it has {size} leaves and this log has {position}: the log was rolled back")
-        if size not in roots:
-            return f"it has {size} leaves and lies before what is here; ask for a bundle that begins earlier"
-        demand(root == roots[size], f"the first {size} leaves are not those that were signed")
-        return None
+        demand(root == roots.get(size, root), f"the first {size} leaves are not those that were signed")
+        return None if size in roots else f"its {size} leaves lie before what is here; ask for an earlier beginning"
 
     claim(found, f"the events are those of the log with the signed head of {position} leaves", lies_on_log, checkpoint)
     for whose, note in others:
@@ -333,9 +328,14 @@ def check_bundle(path: Path, keys: list[str], heads: Heads, found: list[str]) ->
             demand(f" {line} " in text, f"report.html does not say: {line}")
 
     def pictures_are_named() -> str | None:
-        pictures = {Path(name).stem for name in members if name.startswith("pictures/")}
-        demand(pictures <= {run.get("picture_digest") for run in facts["runs"]}, "one belongs to no verification")
-        return f"{len(pictures)} are scaled down; whoever sealed the bundle vouches for them" if pictures else None
+        names = {name: Path(name).stem for name in members if name.startswith("pictures/")}
+        demand({*names.values()} <= {run.get("picture_digest") for run in facts["runs"]}, "one is of no verification")
+        blake3: Any = importlib.util.find_spec("blake3") and importlib.import_module("blake3").blake3
+        whole = [name for name in names if blake3 and name.endswith(".png")]
+        for name in whole:
+            demand(blake3(members[name]).hexdigest() == names[name], f"{name} is not what was captured")
+        left = f"{len(names) - len(whole)} were not compared; whoever sealed the bundle vouches for them"
+        return left if len(names) > len(whole) else None
 
     check_heads(subtrees, checkpoint, [*own, *heads], keys, found)
     claim(found, "the log's key sealed the bundle, and each member is as it was then", members_are_sealed)
@@ -363,9 +363,7 @@ def check_tiles(folder: Path, keys: list[str], heads: Heads, found: list[str]) -
         start, at = at + 2, at + 2 + int.from_bytes(data[at : at + 2], "big")
         hashes.append(hashlib.sha256(b"\x00" + data[start:at]).digest())
     demand(len(hashes) == total and at == len(data), "entries are missing or cut off")
-    check_heads(
-        [(0, leaf) for leaf in hashes], checkpoint, heads, keys or (folder / "key").read_text().splitlines(), found
-    )
+    check_heads([(0, one) for one in hashes], checkpoint, heads, keys or (folder / "key").read_text().split(), found)
     while hashes:
         same = b"".join(tiles_of(folder, str(level), len(hashes))) == b"".join(hashes)
         claim(found, f"the tiles of level {level} follow from the entries", demand, same, "they do not")

@@ -21,13 +21,14 @@ from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.event_mapper import DIGEST_BYTES, state_digest
 from domain.content.log_entry import encode_entry, entry_of
 from domain.content.merkle import leaf_hash
-from domain.content.signed_note import parse_head, parse_note
+from domain.content.signed_note import parse_head, parse_note, verified_head
 from domain.errors import BadInputError, DamagedDataError
 from tests.doubles.cheap_repository import cheap_secrets
 from tests.doubles.exported_folder import MACHINE_ID, CommandLine
 
 INTERRUPTED = 130
 DAMAGED, BAD_INPUT = DamagedDataError.exit_code, BadInputError.exit_code
+HOLDS_BY_ITS_OWN_KEYS = 4
 VERIFIER = Path("verification/independent/verify_evidence.py").absolute()
 
 
@@ -286,6 +287,42 @@ def test_files_without_a_head_are_refused(line: CommandLine, content: bytes) -> 
     assert "no signed head" in refused.output
 
 
+def test_evidence_over_a_key_rotation_holds_by_both_keys(line: CommandLine) -> None:
+    """Heads from before the rotation are those of the old key; the new one seals the bundle."""
+    old_key = json.loads(line.run("audit", "keys", "--json").stdout)[0]
+    old_head = line.folder / "january.txt"
+    old_head.write_text(head(line))
+    assert line.run("audit", "rotate-key").exit_code == 0
+    line.add_machine("web", hashlib.sha256(b"2").digest() * 4096)
+    assert line.run("backup").exit_code == 0
+    bundle = line.folder / "evidence.zip"
+    made = line.run("audit", "evidence", "--from", "2000-01-01", "--to", "2100-01-01", "-o", str(bundle))
+    assert made.exit_code == 0, made.output
+    new_key = json.loads(line.run("audit", "keys", "--json").stdout)[1]
+
+    def checked(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-I", str(VERIFIER), *arguments, "--head", str(old_head), str(bundle)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    both = checked("--key", old_key, "--key", new_key)
+    assert (both.returncode, "FAILS" in both.stdout) == (0, False), both.stdout
+    assert "HOLDS      the log goes on from your head january.txt" in both.stdout
+    for key in (old_key, new_key):
+        alone = checked("--key", key)
+        assert (alone.returncode, "has not signed it" in alone.stdout) == (1, True), alone.stdout
+    assert checked().returncode == HOLDS_BY_ITS_OWN_KEYS
+
+
+def test_the_key_before_signs_a_head_over_the_adoption_of_the_next(line: CommandLine) -> None:
+    assert line.run("audit", "rotate-key").exit_code == 0
+    newest = json.loads(line.run("audit", "head", "--json").stdout)
+    origin = parse_head(parse_note(newest["head"]).text).origin
+    before = load_signing_key(line.folder / "atesta-signing.key.old", origin)
+    assert before is not None
+    assert newest["last_event"] == json.loads(line.run("status", "--json").stdout)["events"]
+    assert verified_head(newest["head"], [before.verifier]).size == newest["entries"]
+
+
 def test_evidence_of_the_repository_holds_for_who_has_only_the_key_and_the_file(line: CommandLine) -> None:
     bundle = line.folder / "evidence.zip"
     made = line.run("audit", "evidence", "--from", "2000-01-01", "--to", "2100-01-01", "-o", str(bundle), "--json")
@@ -295,6 +332,10 @@ def test_evidence_of_the_repository_holds_for_who_has_only_the_key_and_the_file(
     checked = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "FAILS" not in checked.stdout
+
+    assert made.stderr == ""
+    again = line.run("audit", "evidence", "--from", "2000-01-01", "--to", "2100-01-01", "-o", str(bundle))
+    assert again.exit_code == BAD_INPUT
 
     content = bytearray(bundle.read_bytes())
     content[len(content) // 2] ^= 1

@@ -23,11 +23,12 @@ from adapters.auditing import Auditing
 from adapters.clock import SystemClock
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.event_mapper import DIGEST_BYTES, state_digest
+from adapters.mail.outbox import FolderOutbox
 from domain.content.entry_proof import EntryProof, parse_proof, proof_text
 from domain.content.found_heads import heads_in
 from domain.content.log_entry import decode_entry
 from domain.content.signed_note import parse_verifier_key
-from domain.errors import BadInputError, DamagedDataError
+from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
 from domain.events.verification import VerdictReached
 from tests.doubles.cheap_repository import cheap_secrets
 from tests.doubles.dark_lab import NOT_BOOTED, use_dark_lab
@@ -304,6 +305,16 @@ def test_a_kill_before_the_proof_loses_no_mail_and_sends_none_twice(
     assert isinstance(message, EmailMessage)
     assert not list(message.iter_attachments())
     assert line.run("audit", "witness", str(mail)).exit_code == 0
+
+
+def test_a_full_disk_costs_the_proof_and_not_the_mail(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise EnvironmentTroubleError("A mail cannot be kept on disk: No space left on device.")
+
+    monkeypatch.setattr(FolderOutbox, "complete", full)
+    message = email.message_from_bytes(verified(line).read_bytes(), policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    assert not list(message.iter_attachments())
 
 
 def test_a_mail_that_was_tried_already_stays_as_it_is(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ seals it with another one; one who has the log's key seals it rightly, and then 
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,16 +16,18 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from blake3 import blake3
 
 from adapters.eventstore.event_mapper import EventMapper
 from adapters.evidence.archive import archive_of
 from adapters.evidence.report_page import EvidenceReport
 from domain.content.evidence import EvidenceRange, encode_json, encode_record, seal_text
 from domain.content.signed_note import SigningKey
+from domain.events.restore_point import VerdictOverridden
 from domain.events.verification import VerdictReached, VerificationFailed
 from domain.model.verdicts import VerdictWord
 from domain.workflows.evidence_bundle import make_evidence
-from tests.doubles.sealed_history import ORIGIN, PaintedPictures, SealedHistory, a_month
+from tests.doubles.sealed_history import ORIGIN, START, PaintedPictures, SealedHistory, a_month
 from verification.independent.verify_evidence import main
 
 SINCE, UNTIL = datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 20, tzinfo=UTC)
@@ -204,7 +207,44 @@ def test_a_picture_of_no_verification_is_found_even_with_the_key(
 
     code, failures = verdict(_resealed(members, history.key))
     assert code == 1
-    assert "belongs to no verification" in failures[0]
+    assert "is of no verification" in failures[0]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_an_original_picture_that_is_replaced_is_found_even_with_the_key(
+    verdict: Callable[..., tuple[int, list[str]]], replaced: bool
+) -> None:
+    history = SealedHistory()
+    captured = b"the console as it was"
+    history.verified("web", history.backed_up("web"), picture=blake3(captured).digest())
+    name = f"pictures/{blake3(captured).hexdigest()}"
+    members = _made(history, START, UNTIL)
+    members |= {f"{name}.png": b"a login prompt" if replaced else captured}
+
+    code, failures = verdict(_resealed(members, history.key))
+    assert code == int(replaced)
+    assert [f"{name}.png is not what was captured" in line for line in failures] == [True] * replaced
+
+
+def test_a_report_that_leaves_an_override_out_is_found_even_with_the_key(
+    verdict: Callable[..., tuple[int, list[str]]],
+) -> None:
+    history = SealedHistory()
+    point = history.backed_up("web")
+    history.verified("web", point, VerdictWord.FAILED)
+    said = "<i>the lab</i> has no such card"
+    history.append(VerdictOverridden, point, judged=VerdictWord.FAILED, word=VerdictWord.BOOTED, reason=said)
+    members = _made(history, START, UNTIL)
+    assert verdict(_resealed(members, history.key)) == (0, [])
+    page = members["report.html"].decode()
+    assert html.escape(said) in page
+    assert said not in page
+    assert "1 FAILED" in page
+
+    members["report.html"] = page.replace(f"FAILED is taken as BOOTED: {html.escape(said)}", "").encode()
+    code, failures = verdict(_resealed(members, history.key))
+    assert (code, len(failures)) == (1, 1)
+    assert REPORT in failures[0]
 
 
 def test_a_forged_head_is_found(history: SealedHistory, verdict: Callable[..., tuple[int, list[str]]]) -> None:
