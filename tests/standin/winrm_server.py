@@ -286,6 +286,7 @@ class _Connection(BaseHTTPRequestHandler):
         super().setup()
         self._service = self.server.service
         self._acceptor = Acceptor(self._service.users_file, self._service.bindings)
+        self._last_token = ""
 
     def handle(self) -> None:
         with contextlib.suppress(_DroppedError, ConnectionError):
@@ -323,6 +324,8 @@ class _Connection(BaseHTTPRequestHandler):
                 self._refuse()
                 return False
             if self._acceptor.is_complete:
+                # SPNEGO's last token: the client checks by it that nobody changed the choice of NTLM.
+                self._last_token = f"{scheme} {base64.b64encode(token).decode()}" if token else ""
                 return True
             self._send(401, b"", "text/html", challenge=f"{scheme} {base64.b64encode(token or b'').decode()}")
             return False
@@ -399,6 +402,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.send_header("Server", "Microsoft-HTTPAPI/2.0")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
+        challenge, self._last_token = challenge or self._last_token, ""
         if challenge:
             self.send_header("WWW-Authenticate", challenge)
             if self._service.has_tls and " " not in challenge:
