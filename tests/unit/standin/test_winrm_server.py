@@ -16,7 +16,8 @@ from winrm.exceptions import InvalidCredentialsError, WinRMOperationTimeoutError
 from winrm.protocol import Protocol
 
 from tests.standin.shells import CLIXML_NOISE, OPERATION_TIMED_OUT, SHELL_NOT_FOUND, SHELL_QUOTA, Output, Shells
-from tests.standin.winrm_server import Trouble, WinRmServer
+from tests.standin.winrm_connection import Trouble
+from tests.standin.winrm_server import WinRmServer
 
 HOLD = "hold"
 
