@@ -306,6 +306,15 @@ folder = {_toml(repository_folder)}
 # Folders of exported Hyper-V machines and of loose .vhdx, .vhd and raw disks.
 exports = [{", ".join(_toml(folder) for folder in exports)}]
 
+# A Hyper-V host; docs/hyperv.md has what it needs. `atesta doctor hv1` looks whether it is ready.
+# [[host]]
+# name = "hv1"
+# address = "hv1.example.org"
+# user = "EXAMPLE\\\\atesta"
+# password_file = "/etc/atesta/hv1-password"    # or ATESTA_HOST_PASSWORD_HV1
+# saved_state = "deny"    # "allow": save a machine for the moment of its checkpoint when nothing better works
+# exclude = ["test-*"]
+
 [backup]
 # Page files, hibernation files and Linux swap need not be stored.
 exclude_swap = true

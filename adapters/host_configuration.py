@@ -17,8 +17,28 @@ _ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[
 PASSWORD_VARIABLE_PREFIX = "ATESTA_HOST_PASSWORD_"  # noqa: S105 - the start of a variable's name
 
 
+class SmbPrefix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    r"""Paths of the host that begin with ``host`` are read below ``read``, a share (``\\server\share``) or a folder."""
+
+    host: Annotated[str, msgspec.Meta(min_length=1)]
+    read: Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class HostSmbSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a host's disks are read."""
+    """How a host's disks are read: by default with the host's user, from its administrative shares."""
+
+    server: str | None = None
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 445
+    user: str | None = None
+    password_file: str | None = None
+    encrypt: bool = False
+    connections: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
+    prefixes: tuple[SmbPrefix, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is half given. Raises ValueError."""
+        if bool(self.user) != bool(self.password_file):
+            raise ValueError("[host.smb] needs both user and password_file, or neither")
 
 
 class HostSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +69,8 @@ class HostSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"transport {self.transport!r} of host {self.name!r} needs https = true")
         if self.transport == "certificate" and not (self.certificate_file and self.key_file):
             raise ValueError(f"host {self.name!r} needs certificate_file and key_file")
+        if self.transport == "certificate" and not (self.smb.user or self.smb.prefixes):
+            raise ValueError(f"host {self.name!r} signs in with a certificate, so [host.smb] needs user, password_file")
         if self.transport in ("ntlm", "credssp", "basic") and not self.user:
             raise ValueError(f"host {self.name!r} needs a user")
 

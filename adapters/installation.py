@@ -6,7 +6,7 @@ Each is made, and its module imported, when a command first asks for it: none wa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from adapters.clock import SystemClock
 from adapters.configuration import LoadedConfiguration
 from adapters.durable_files import make_folder_durably
 from adapters.locks import FileMachineLocks
-from adapters.secret_files import smtp_password_given
+from adapters.secret_files import host_passwords_given, smtp_password_given
 from adapters.stores.folder import FolderPackStore
 from adapters.stores.folder_log import FolderLogStore
 from domain.errors import DamagedDataError
@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from adapters.eventstore.catalog import SQLiteCatalog
     from adapters.eventstore.chunk_index import SQLiteChunkIndex
     from adapters.eventstore.event_log import SQLiteEventLog
-    from adapters.exports.exported_machines import ExportedMachines
+    from adapters.hosts import Hosts
     from adapters.mail.outbox import FolderOutbox
     from adapters.replaying import Replaying
+    from adapters.sources import JoinedSources
     from domain.model.actor import Actor
     from domain.model.condition import Condition, SpaceCondition
+    from domain.model.machines import Machine
     from domain.ports.progress import Progress
+    from domain.ports.source import MachineSource
     from domain.workflows.log_shipping import LogShipping
     from domain.workflows.lost_history import WholeLog
     from domain.workflows.shipped_log import ShippedLog
@@ -48,21 +51,47 @@ class Installation:
         self.configuration = configuration
         self._actor = actor
         self.clock = SystemClock()
-        # Read at once: it is taken out of the environment, so that no program started later inherits it.
+        # Read at once: they are taken out of the environment, so that no program started later inherits them.
         self._smtp_password_given = smtp_password_given()
+        self._host_passwords_given = host_passwords_given()
         self.store = FolderPackStore(configuration.repository_folder)
         self.log_store = FolderLogStore(configuration.repository_folder)
         self._shipping: LogShipping | None = None
 
     @cached_property
-    def source(self) -> ExportedMachines:
-        """The machines that can be backed up."""
+    def source(self) -> JoinedSources:
+        """The machines that can be backed up, from the exports and from every host."""
+        from adapters.sources import JoinedSources
+
+        sources: list[MachineSource] = []
+        if self.configuration.content.sources.exports or not self.configuration.content.host:
+            sources.append(self._exported_machines())
+        if self.configuration.content.host:
+            sources += [self.hosts.source(name) for name in self.hosts.names]
+        return JoinedSources(sources)
+
+    def _exported_machines(self) -> MachineSource:
         from adapters.disks.disk_files import DiskFiles
         from adapters.exports.exported_machines import ExportedMachines
 
         folders = [self.configuration.path(folder) for folder in self.configuration.content.sources.exports]
         disk_files = DiskFiles(folders)
         return ExportedMachines(folders, disk_files, disk_files.parent_of, disk_files.layer_extents)
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        """The Hyper-V hosts."""
+        from adapters.hosts import Hosts
+
+        return Hosts(self.configuration, self._host_passwords_given)
+
+    def is_on_host(self, machine: Machine) -> bool:
+        """Whether a Hyper-V host listed the machine."""
+        return any(host.name == machine.host for host in self.configuration.content.host)
+
+    def state_of(self, machine: Machine) -> str:
+        """What a machine of a host does, in a word, as last listed; empty for an export."""
+        return self.hosts.state_of(machine) if self.configuration.content.host else ""
 
     @cached_property
     def log(self) -> SQLiteEventLog:
@@ -179,6 +208,11 @@ class Installation:
         from domain.workflows.lost_history import events_lost
 
         return events_lost(self.log_store, self.log)
+
+    def owing(self) -> Sequence[str]:
+        """The machines for which killed backups left something on their source."""
+        self.catalog.catch_up()
+        return self.catalog.owing()
 
     def check(self) -> Iterator[Checked]:
         """Check the files of the repository, the packs aside."""

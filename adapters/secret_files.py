@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from adapters.host_configuration import PASSWORD_VARIABLE_PREFIX
 from domain.errors import BadInputError, EnvironmentTroubleError
 
 SMTP_PASSWORD_VARIABLE = "ATESTA_SMTP_PASSWORD"  # noqa: S105 - the name of a variable
@@ -17,6 +18,13 @@ def smtp_password_given() -> str | None:
     """The mail server's password from ``ATESTA_SMTP_PASSWORD``; None when it is not set."""
     # Taken out, so that no program that is started later inherits it.
     return os.environ.pop(SMTP_PASSWORD_VARIABLE, None) or None
+
+
+def host_passwords_given() -> dict[str, str]:
+    """The passwords of hosts from the environment, by the names of their variables; taken out of it as well."""
+    names = [name for name in os.environ if name.startswith(PASSWORD_VARIABLE_PREFIX)]
+    given = {name: os.environ.pop(name) for name in names}
+    return {name: password for name, password in given.items() if password}
 
 
 def credential_file(name: str) -> Path | None:

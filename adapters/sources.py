@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 from domain.errors import AtestaError, BadInputError
@@ -10,6 +11,8 @@ from domain.model.machines import Machine
 from domain.model.protection import SnapshotPlan
 from domain.ports.source import FrozenMachine, MachineSource
 from domain.ports.source_journal import SourceJournal
+
+_AT_ONCE_MAX = 8
 
 
 class JoinedSources:
@@ -32,11 +35,9 @@ class JoinedSources:
         """All machines of the sources that could be listed. Raises the first trouble when none could."""
         found: list[Machine] = []
         troubles: list[AtestaError] = []
-        for source in self._sources:
-            try:
-                listed = source.machines()
-            except AtestaError as trouble:
-                troubles.append(trouble)
+        for source, listed in zip(self._sources, self._listed(), strict=True):
+            if isinstance(listed, AtestaError):
+                troubles.append(listed)
                 continue
             for machine in listed:
                 self._source_of[machine.host, machine.machine_id] = source
@@ -45,6 +46,13 @@ class JoinedSources:
         if troubles and len(troubles) == len(self._sources):
             raise troubles[0]
         return sorted(found, key=lambda machine: (machine.name, machine.machine_id, machine.host))
+
+    def _listed(self) -> Sequence[Sequence[Machine] | AtestaError]:
+        """What each source lists, or its trouble; all at once, since one that is down takes its time to say so."""
+        if len(self._sources) < 2:
+            return [_listed_or_trouble(source) for source in self._sources]
+        with ThreadPoolExecutor(min(_AT_ONCE_MAX, len(self._sources)), thread_name_prefix="source") as pool:
+            return list(pool.map(_listed_or_trouble, self._sources))
 
     def plan(self, machine: Machine) -> SnapshotPlan:
         """Ask the machine's source."""
@@ -68,3 +76,10 @@ class JoinedSources:
                 "No source lists this machine any more.", where=machine.name, next_step="`atesta machines` lists them."
             )
         return source
+
+
+def _listed_or_trouble(source: MachineSource) -> Sequence[Machine] | AtestaError:
+    try:
+        return source.machines()
+    except AtestaError as trouble:
+        return trouble

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from adapters.stores.folder import FolderPackStore
 from domain.content.chunking import ChunkingParameters
 from domain.events.backup import ChunksWritten
 from domain.events.restore_point import StoredDisk
+from domain.ports.disks import FrozenDisk
 from domain.ports.progress import Silent
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.ingest import Ingest
@@ -60,20 +62,24 @@ class TrialRepository:
 
     def take(self, images: Sequence[Path], workers: int = 2) -> TakenImages:
         """Take images in, in order, durable when it returns; each pack is an event before it counts as known."""
+        return self.take_disks([(partial(open_disk, path), path.name) for path in images], workers)
+
+    def take_disks(self, opens: Sequence[tuple[Callable[[], FrozenDisk], str]], workers: int = 2) -> TakenImages:
+        """Take disks in as ``take`` does; each is opened when its turn comes, and has a name."""
         stream, versions = uuid4(), count(1)
         disks = []
         with Ingest(
             self.vault, self.index, lambda pack: self._record(stream, next(versions), pack), Silent(), workers
         ) as ingest:
-            for number, path in enumerate(images):
-                disk = open_disk(path)
+            for number, (opened, name) in enumerate(opens):
+                disk = opened()
                 try:
                     root = ingest.take_disk(disk).root
                     disks.append(
                         StoredDisk(
                             number=number,
                             disk_id=disk.disk_id,
-                            name=path.name,
+                            name=name,
                             size_bytes=disk.size_bytes,
                             sector_size_bytes=disk.sector_size_bytes,
                             root=root,

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from adapters.cli.presentation import cleaned, human_seconds, human_size, print_error, print_json
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import Session, session_of, ship_history, told
+from adapters.cli.session import SOME_FAILED, Session, exit_code_of_troubles, session_of, ship_history, told
 from domain.errors import AtestaError
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from domain.model.machines import Machine
     from domain.workflows.backup_run import BackupSummary
     from domain.workflows.vault import Vault
-
-SOME_FAILED = 9
 
 
 def run(
@@ -49,11 +47,13 @@ def run(
         from domain.workflows.selection import select_machines
 
         atesta = session.atesta()
-        machines = select_machines(session.machines(atesta), names or [])
+        listed = session.machines(atesta)
+        machines = select_machines(listed, names or [])
         if dry_run:
             _print_dry_run(session, machines, json=json)
             return
         vault = session.vault(atesta, meanwhile=atesta.import_backup)
+        _settle_owed(session, atesta, vault, listed)
         summaries, failures = _back_up_all(session, atesta, vault, machines, full=full, compare_source=compare_source)
         exit_code = ship_history(session, atesta, vault)
         if json:
@@ -67,8 +67,20 @@ def run(
             session.out.print(f"Next: `atesta verify {summaries[-1].point_id.hex[:8]}` proves that it boots.")
         if failures:
             exit_code = failures[0].exit_code if not summaries else SOME_FAILED
+        elif atesta.source.troubles and not names:
+            exit_code = exit_code_of_troubles(atesta, is_some_done=bool(summaries))
         if exit_code:
             raise typer.Exit(exit_code)
+
+
+def _settle_owed(session: Session, atesta: Atesta, vault: Vault, listed: tuple[Machine, ...]) -> None:
+    """First of all, what killed backups left on hosts: of every machine, not of the chosen ones only."""
+    if not atesta.owing():
+        return
+    with TerminalProgress(session.err) as progress:
+        workflow = atesta.backup_workflow(vault, progress)
+        for remark in workflow.settle_owed(atesta.source, [machine.machine_id for machine in listed]):
+            session.err.print(Text(cleaned(remark)), soft_wrap=True)
 
 
 def _back_up_all(

@@ -13,6 +13,7 @@ import typer.main
 SUMMARIES = {
     "init": "Make a repository and a commented atesta.toml, and print the recovery key once.",
     "machines": "List the machines that can be backed up, with their disks and what is odd about them.",
+    "doctor": "Examine a Hyper-V host: rights, limits, clock, change tracking, shares, left-overs. Nothing is changed.",
     "run": "Do what is due: backups, verifications, retention, prune and scrub; then deliver mails and write the "
     "metrics.",
     "backup": "Back up machines: read what changed, store what is new, commit one restore point each.",

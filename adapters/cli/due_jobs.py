@@ -62,7 +62,8 @@ class DueJobs:
         schedule = self._atesta.configuration.content.schedule
         listing = Subject(JobKind.BACKUP)
         planned = schedule.planned(self._machines or ())
-        if self._machines is None or self._atesta.catalog.last_runs().get(listing, LastRuns()).failed_at:
+        is_whole = self._machines is not None and not self._atesta.source.troubles
+        if not is_whole or self._atesta.catalog.last_runs().get(listing, LastRuns()).failed_at:
             return [Planned(subject=listing, schedule=Every(interval=schedule.retry)), *planned]
         return planned
 
@@ -73,9 +74,21 @@ class DueJobs:
         except AtestaError:
             return None
 
+    def settle_owed(self) -> Sequence[str]:
+        """Put right what killed backups left on hosts; returns what a person should know.
+
+        The repository is opened only when something is owed. Raises what opening it raises.
+        """
+        if not self._atesta.owing():
+            return ()
+        workflow = self._atesta.backup_workflow(self._opened(), self._progress)
+        return workflow.settle_owed(self._atesta.source, [machine.machine_id for machine in self._machines or ()])
+
     def _back_up(self, job: DueJob) -> JobOutcome:
         if not job.subject.machine_id:
             machines = self._atesta.source.machines()
+            if self._atesta.source.troubles:
+                raise self._atesta.source.troubles[0]
             return JobOutcome(result=JobResult.NOTHING, said=f"{len(machines)} machines can be listed")
         machine = next(one for one in self._machines or () if one.machine_id == job.subject.machine_id)
         summary = self._atesta.backup_workflow(self._opened(), self._progress).back_up(self._atesta.source, machine)

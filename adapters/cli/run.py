@@ -11,15 +11,14 @@ from uuid import uuid4
 import typer
 from rich.text import Text
 
-from adapters.cli.backup import SOME_FAILED
 from adapters.cli.due_jobs import DueJobs
-from adapters.cli.presentation import cleaned, human_seconds, human_time, print_json, print_table
+from adapters.cli.presentation import cleaned, human_seconds, human_time, print_error, print_json, print_table
 from adapters.cli.progress import TerminalProgress
-from adapters.cli.session import Session, session_of, told
+from adapters.cli.session import SOME_FAILED, Session, session_of, told
 from adapters.cli.verify import VERDICT_NOT_BOOTED
 from adapters.clock import local_zone
 from adapters.composition import Atesta
-from domain.errors import BadInputError
+from domain.errors import AtestaError, BadInputError
 from domain.model.due import DueJob, JobKind
 from domain.workflows.run_due import (
     FollowUpReport,
@@ -67,6 +66,7 @@ def run(
             if dry_run:
                 _print_forecast(session, workflow.forecast(kinds), json=json)
                 return
+            _settle_owed(session, due_jobs)
             summary = workflow.run(kinds)
         if json:
             print_json(_described(summary))
@@ -76,6 +76,15 @@ def run(
             session.err.print(Text(f"The history could not be written: {cleaned(str(trouble))}"), soft_wrap=True)
         if summary.some_failed or summary.some_not_booted:
             raise typer.Exit(SOME_FAILED if summary.some_failed else VERDICT_NOT_BOOTED)
+
+
+def _settle_owed(session: Session, due_jobs: DueJobs) -> None:
+    """What killed backups left on hosts comes first; trouble with it keeps no job from being done."""
+    try:
+        for remark in due_jobs.settle_owed():
+            session.err.print(Text(cleaned(remark)), soft_wrap=True)
+    except AtestaError as error:
+        print_error(session.err, error)
 
 
 def _workflow(atesta: Atesta, due_jobs: DueJobs, observer: _Printed) -> RunDueWorkflow:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from domain.workflows.vault import Vault
 
 INTERRUPTED = 130
+SOME_FAILED = 9
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -77,10 +78,13 @@ class Session:
             return opening.result()
 
     def machines(self, atesta: Atesta) -> tuple[Machine, ...]:
-        """All machines of the source; settings that speak of none of them are told."""
+        """All machines of the sources; hosts that cannot be listed and settings that speak of none are told."""
         from domain.workflows.selection import patterns_without_machine
 
         machines = tuple(atesta.source.machines())
+        for trouble in atesta.source.troubles:
+            self.err.print("The machines of a host are missing from the list; none of them is backed up.")
+            print_error(self.err, trouble)
         for pattern in patterns_without_machine(machines, atesta.configuration.content.backup.keep_swap_of):
             self.err.print(Text(f"[backup] keep_swap_of names no machine: {cleaned(repr(pattern))}."))
         return machines
@@ -110,6 +114,14 @@ def ship_history(session: Session, atesta: Atesta, vault: Vault) -> int:
         print_error(session.err, error)
         return error.exit_code
     return 0
+
+
+def exit_code_of_troubles(atesta: Atesta, *, is_some_done: bool) -> int:
+    """0 when every source could be listed; else 9, or the code of the first trouble when there was nothing else."""
+    troubles = atesta.source.troubles
+    if not troubles:
+        return 0
+    return SOME_FAILED if is_some_done else troubles[0].exit_code
 
 
 @contextmanager

@@ -74,7 +74,10 @@ class ExportedMachines:
         )
 
     def frozen(
-        self, machine: Machine, plan: SnapshotPlan, journal: SourceJournal  # noqa: ARG002
+        self,
+        machine: Machine,
+        plan: SnapshotPlan,
+        journal: SourceJournal,  # noqa: ARG002
     ) -> AbstractContextManager[FrozenMachine]:
         """Open the machine's disks, as the port says.
 

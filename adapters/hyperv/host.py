@@ -15,6 +15,7 @@ from adapters.hyperv.verb_schemas import (
     ChangedRangesReply,
     CheckpointArguments,
     ConfigurationFileReply,
+    DoctorFacts,
     FrozenDiskReply,
     HostFacts,
     JobArguments,
@@ -166,3 +167,7 @@ class HyperVHost:
     def merge_state(self, machine_id: str) -> MergeReply:
         """Whether the machine's disks are being merged."""
         return self._caller.call("merge-state", MachineArguments(machine_id=machine_id), MergeReply)
+
+    def doctor_facts(self) -> DoctorFacts:
+        """Rights of the user, limits of WinRM, and which classes and commands there are."""
+        return self._caller.call("doctor-facts", Arguments(), DoctorFacts)

@@ -56,8 +56,8 @@ class HostPaths:
     def __init__(self, server: str, mappings: Sequence[PrefixMapping] = ()) -> None:
         self._server = server
         self._mappings = sorted(mappings, key=lambda mapping: -len(PureWindowsPath(mapping.host_prefix).parts))
-        shares = (_unc(mapping.target) for mapping in mappings if mapping.target.startswith("\\\\"))
-        self._servers = {server.casefold(), *(share.server.casefold() for share in shares)}
+        targets = (_share_of(mapping.target) for mapping in mappings if mapping.target.startswith("\\\\"))
+        self._servers = {server.casefold(), *(target.server.casefold() for target in targets)}
 
     def place_of(self, host_path: str) -> Place:
         """Where ``host_path`` is read. Raises BadInputError for a path that is not absolute or leaves its share."""
@@ -102,6 +102,12 @@ def parse_place(location: str) -> Place:
 
 
 def _unc(text: str) -> SharePath:
+    found = _share_of(text)
+    return SharePath(found.server, found.share, _plain(found.parts, text))
+
+
+def _share_of(text: str) -> SharePath:
+    """A share, or a folder or file on it."""
     path = PureWindowsPath(text)
     names = path.drive.lstrip("\\").split("\\")
     if len(names) != 2 or not all(names) or names[0] in {"?", "."}:
@@ -109,12 +115,12 @@ def _unc(text: str) -> SharePath:
     server, share = names
     if set(server) & _NAME_FORBIDDEN or set(share) & _NAME_FORBIDDEN:
         raise _refused("does not name a server and a share", text)
-    return SharePath(server, share, _plain(path.parts[1:], text))
+    return SharePath(server, share, _plain(path.parts[1:], text) if len(path.parts) > 1 else ())
 
 
 def _below(target: str, parts: tuple[str, ...]) -> Place:
     if target.startswith("\\\\"):
-        root = _unc(target)
+        root = _share_of(target)
         return SharePath(root.server, root.share, (*root.parts, *parts))
     if not PurePosixPath(target).is_absolute():
         raise BadInputError(

@@ -38,7 +38,12 @@ class BadReplyError(HostRefusalError):
 
 def encoded_arguments(arguments: Arguments) -> bytes:
     """Arguments as JSON."""
-    return msgspec.json.encode(arguments, enc_hook=_plain)
+    return encoded(arguments)
+
+
+def encoded(value: object) -> bytes:
+    """Arguments, or the value of a reply, as JSON in the form that the schemas have."""
+    return msgspec.json.encode(value, enc_hook=_plain)
 
 
 def reply_value(reply: bytes, reply_type: type[T], *, verb: str, host: str) -> T:

@@ -70,11 +70,20 @@ class _StrictConnection(Connection):  # type: ignore[misc]
         is_early = header["command"].get_value() in {Commands.SMB2_NEGOTIATE, Commands.SMB2_SESSION_SETUP}
         is_interim = header["status"].get_value() == NtStatus.STATUS_PENDING
         if is_bound and not is_early and not is_interim:
-            if session.encrypt_data:
-                raise SMBException("an answer came in clear although the session is encrypted")
-            if session.signing_required and not header["flags"].has_flag(Smb2Flags.SMB2_FLAGS_SIGNED):
-                raise SMBException("an answer came without a signature")
+            refuse_unprotected(
+                is_encrypted_session=session.encrypt_data,
+                must_be_signed=session.signing_required,
+                is_signed=header["flags"].has_flag(Smb2Flags.SMB2_FLAGS_SIGNED),
+            )
         super().verify_signature(header, session_id, force)
+
+
+def refuse_unprotected(*, is_encrypted_session: bool, must_be_signed: bool, is_signed: bool) -> None:
+    """Raise SMBException for an answer in clear that its session should have protected."""
+    if is_encrypted_session:
+        raise SMBException("an answer came in clear although the session is encrypted")
+    if must_be_signed and not is_signed:
+        raise SMBException("an answer came without a signature")
 
 
 @dataclass(frozen=True, slots=True)

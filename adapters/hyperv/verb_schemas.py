@@ -224,6 +224,46 @@ class MergeReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     status: tuple[Small, ...]
 
 
+class MembershipReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the user is in a group of the host."""
+
+    group: str
+    member: Literal["yes", "no", "unknown"]
+
+
+class LimitReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A limit of the host's WinRM; -1 when the user may not read it."""
+
+    name: str
+    value: int
+
+
+class PresenceReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether a class or command is there, and the properties and methods of a class."""
+
+    name: str
+    present: bool
+    members: tuple[str, ...] = ()
+
+
+class CheckpointPolicyReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which checkpoints people may take of a machine: Msvm_VirtualSystemSettingData.UserSnapshotType, 0 not said."""
+
+    id: Guid
+    user_snapshot_type: Small
+
+
+class DoctorFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `atesta doctor` wants to know besides: rights, limits, classes."""
+
+    user: str
+    memberships: tuple[MembershipReply, ...]
+    limits: tuple[LimitReply, ...]
+    classes: tuple[PresenceReply, ...]
+    checkpoint_policies: tuple[CheckpointPolicyReply, ...]
+    commands: tuple[PresenceReply, ...]
+
+
 class VerbFailure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why a verb did not answer; ``where`` is the step in the script."""
 

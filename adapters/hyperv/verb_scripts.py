@@ -18,6 +18,7 @@ READING = frozenset(
         "changed-ranges",
         "reference-points",
         "merge-state",
+        "doctor-facts",
     }
 )
 """Verbs that change nothing: after a lost connection they are sent again."""

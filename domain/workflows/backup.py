@@ -128,9 +128,8 @@ class BackupWorkflow:
         Trouble with one machine is told and keeps the others from nothing.
         """
         self._catalog.catch_up()
-        owing = dict.fromkeys(debt.machine_id for debt in self._catalog.debts() if debt.machine_id in set(machine_ids))
         remarks: list[str] = []
-        for machine_id in owing:
+        for machine_id in [one for one in self._catalog.owing() if one in machine_ids]:
             try:
                 with self._locks.held(machine_id):
                     self._close_interrupted(machine_id)

@@ -239,6 +239,35 @@ def _merge_state(model: HostModel, arguments: Json) -> Json:
     return {"merging": 32772 in machine.status, "status": machine.status}
 
 
+def _doctor_facts(model: HostModel, _: Json) -> Json:
+    members = {
+        "Msvm_VirtualSystemSnapshotService": ["CreateSnapshot", "ConvertToReferencePoint", "DestroySnapshot"],
+        "Msvm_VirtualSystemSnapshotSettingData": ["ConsistencyLevel", "GuestBackupType", "IgnoreNonSnapshottableDisks"],
+        "Msvm_VirtualSystemReferencePoint": ["VirtualDiskIdentifiers", "ResilientChangeTrackingIdentifiers"],
+        "Msvm_VirtualSystemReferencePointService": ["DestroyReferencePoint"],
+        "Msvm_ImageManagementService": ["GetVirtualDiskChanges"],
+    }
+    return {
+        "user": f"{model.name}\\atesta",
+        "memberships": [
+            {"group": "administrators", "member": "yes"},
+            {"group": "hyper-v-administrators", "member": "yes"},
+            {"group": "remote-management-users", "member": "yes"},
+        ],
+        "limits": [
+            {"name": "max_shells_per_user", "value": 30},
+            {"name": "max_memory_per_shell_mb", "value": 1024},
+            {"name": "max_processes_per_shell", "value": 25},
+            {"name": "max_envelope_kb", "value": 500},
+        ],
+        "classes": [{"name": name, "present": True, "members": known} for name, known in members.items()],
+        "checkpoint_policies": [{"id": machine.id, "user_snapshot_type": 3} for machine in model.machines.values()],
+        "commands": [
+            {"name": name, "present": True} for name in ("Get-VHD", "Get-VMNetworkAdapter", "Get-CimInstance")
+        ],
+    }
+
+
 _VERBS: dict[str, Callable[[HostModel, Json], Any]] = {
     "host-facts": _host_facts,
     "list-machines": _list_machines,
@@ -253,6 +282,7 @@ _VERBS: dict[str, Callable[[HostModel, Json], Any]] = {
     "destroy-checkpoint": _destroy_checkpoint,
     "set-state": _set_state,
     "merge-state": _merge_state,
+    "doctor-facts": _doctor_facts,
 }
 
 

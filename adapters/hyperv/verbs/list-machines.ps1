@@ -78,7 +78,7 @@ Invoke-Verb {
             status = Get-Numbers $system.OperationalStatus
             notes = [string]((@($settings.Notes) -join "`n"))
             processors = if ($processors.Count) { [int]$processors[0].VirtualQuantity } else { 0 }
-            memory_bytes = if ($memory.Count) { Get-Number64 ([uint64]$memory[0].VirtualQuantity * 1048576) } else { '0' }
+            memory_bytes = Get-Number64 ([uint64]$(if ($memory.Count) { $memory[0].VirtualQuantity } else { 0 }) * 1048576)
             secure_boot = [bool](Get-Optional $settings 'SecureBootEnabled' $false)
             disks = [object[]]@($disks)
             checkpoints = [object[]]@(if ($checkpoints.ContainsKey($id)) { $checkpoints[$id] })

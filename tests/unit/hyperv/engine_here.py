@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from adapters.hyperv.framed_reply import reply_of
 from adapters.hyperv.remote_shell import COMMAND
 from adapters.hyperv.verb_scripts import script_text
+from tests.standin.engine import find_engine
 
 SIMULATED_HOST = Path(__file__).with_name("simulated_host.ps1")
-ENGINE = os.environ.get("ATESTA_PWSH") or shutil.which("pwsh")
-
-needs_engine = pytest.mark.skipif(ENGINE is None, reason="not run: no PowerShell engine")
+ENGINE = find_engine()
 
 
 def run_verb(verb: str, arguments: Mapping[str, object], environment: Mapping[str, str] | None = None) -> bytes:

@@ -13,7 +13,8 @@ import tree_sitter_powershell
 
 from adapters.hyperv.verb_scripts import CHANGING, READING, VERBS, script_text, verb_of
 from domain.errors import BadInputError
-from tests.unit.hyperv.engine_here import ENGINE, needs_engine
+from tests.standin.engine import needs_engine
+from tests.unit.hyperv.engine_here import ENGINE
 
 HOST_COMMANDS = (
     "Get-CimInstance",
@@ -36,7 +37,7 @@ def is_powershell(text: str) -> bool:
 def checked(script: Path, known: Path) -> subprocess.CompletedProcess[str]:
     assert ENGINE is not None
     known.write_text("\n".join(HOST_COMMANDS))
-    command = [ENGINE, "--check", str(script), "--known-commands", str(known)]
+    command = [str(ENGINE), "--check", str(script), "--known-commands", str(known)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

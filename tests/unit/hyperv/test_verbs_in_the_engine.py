@@ -13,6 +13,7 @@ from adapters.hyperv.errors import HostBusyError, HostCode, HostRefusalError, Jo
 from adapters.hyperv.remote_call import reply_value
 from adapters.hyperv.verb_schemas import (
     ChangedRangesReply,
+    DoctorFacts,
     FrozenDiskReply,
     HostFacts,
     JobReply,
@@ -22,7 +23,8 @@ from adapters.hyperv.verb_schemas import (
     StartedJob,
 )
 from domain.errors import AtestaError
-from tests.unit.hyperv.engine_here import needs_engine, run_verb
+from tests.standin.engine import needs_engine
+from tests.unit.hyperv.engine_here import run_verb
 
 pytestmark = needs_engine
 
@@ -145,6 +147,14 @@ def test_a_checkpoint_of_a_person_is_not_destroyed() -> None:
 def test_a_reference_point_pairs_disks_with_their_tracking() -> None:
     (point,) = told("reference-points", {"machine_id": VM}, tuple[ReferencePointReply, ...])
     assert [(disk.disk_id, disk.rct_id) for disk in point.disks] == [("11111111-2222-4333-8444-555555555555", "rctX:1")]
+
+
+def test_the_doctor_is_told_what_cannot_be_found_out() -> None:
+    facts = told("doctor-facts", {}, DoctorFacts)
+    assert {one.member for one in facts.memberships} == {"unknown"}
+    assert {one.value for one in facts.limits} == {-1}
+    assert all(one.present for one in facts.classes)
+    assert [(one.id, one.user_snapshot_type) for one in facts.checkpoint_policies] == [(VM, 0)]
 
 
 def test_merging_is_seen_in_the_status() -> None:

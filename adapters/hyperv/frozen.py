@@ -1,0 +1,114 @@
+"""A machine of a host that holds still: its recovery checkpoint's disks, opened, in the machine's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from adapters.hyperv.host_files import HostFiles
+from adapters.hyperv.verb_schemas import DiskReply, FrozenDiskReply, MachineReply
+from domain.content.partitions import read_partition_table
+from domain.errors import EnvironmentTroubleError
+from domain.model.extents import Extent
+from domain.model.machines import ConfigurationFile, Machine
+from domain.model.protection import Consistency
+from domain.ports.changes import ChangeTracking
+from domain.ports.disks import FrozenDisk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenHyperVMachine:
+    """The machine as the port wants it. ``said`` is known when it is frozen, ``files`` says more as it is read."""
+
+    machine: Machine
+    consistency_reached: Consistency
+    said: tuple[str, ...]
+    files: HostFiles
+    disks: Sequence[FrozenDisk]
+    change_tracking: Sequence[ChangeTracking | None]
+    configuration_files: Sequence[ConfigurationFile]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of the freezing, and of the reading so far."""
+        return (*self.said, *self.files.remarks)
+
+
+class IdentifiedDisk:
+    """A disk under the identity that the host gives it, which a differencing file of it need not carry."""
+
+    def __init__(self, disk: FrozenDisk, disk_id: str) -> None:
+        self._disk = disk
+        self._disk_id = disk_id
+
+    @property
+    def disk_id(self) -> str:
+        """The virtual disk's GUID, in lower case."""
+        return self._disk_id
+
+    @property
+    def size_bytes(self) -> int:
+        """The virtual size."""
+        return self._disk.size_bytes
+
+    @property
+    def location(self) -> str:
+        """The frozen file."""
+        return self._disk.location
+
+    @property
+    def sector_size_bytes(self) -> int:
+        """The logical sector size."""
+        return self._disk.sector_size_bytes
+
+    @property
+    def image_format(self) -> str:
+        """The format of the image."""
+        return self._disk.image_format
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer``, as the port says."""
+        self._disk.read_into(offset, buffer)
+
+    def allocated_extents(self) -> Iterator[Extent]:
+        """The ranges that may hold something."""
+        return self._disk.allocated_extents()
+
+    def close(self) -> None:
+        """Close the image."""
+        self._disk.close()
+
+
+def in_machine_order(
+    machine: MachineReply, frozen: Sequence[FrozenDiskReply], where: str
+) -> list[tuple[DiskReply, FrozenDiskReply]]:
+    """Each disk of the machine with its frozen file, found by GUID.
+
+    Raises EnvironmentTroubleError when they are not the same disks: a backup without one of them would be none.
+    """
+    by_id = {disk.disk_id.casefold(): disk for disk in frozen}
+    pairs = [(disk, by_id.get(disk.disk_id.casefold())) for disk in machine.disks]
+    found = [(disk, held) for disk, held in pairs if held is not None]
+    if len(found) != len(machine.disks) or len(by_id) != len(frozen) or len(frozen) != len(machine.disks):
+        raise EnvironmentTroubleError(
+            f"The checkpoint holds {len(frozen)} disks, and {len(found)} of them are among the machine's "
+            f"{len(machine.disks)}.",
+            where=where,
+            next_step="Run the backup again; if it stays so, see whether the machine has disks of which no checkpoint "
+            "can be taken (pass-through, shared).",
+        )
+    return found
+
+
+def dynamic_disks(disks: Sequence[tuple[str, FrozenDisk]]) -> tuple[str, ...]:
+    """The names of the disks that the guest's volume manager owns. Raises what the disks raise."""
+    return tuple(name for name, disk in disks if _is_dynamic(disk))
+
+
+def _is_dynamic(disk: FrozenDisk) -> bool:
+    def read(offset: int, length: int) -> bytes:
+        content = bytearray(length)
+        disk.read_into(offset, memoryview(content))
+        return bytes(content)
+
+    return read_partition_table(read, disk.size_bytes, disk.sector_size_bytes).is_dynamic_disk
