@@ -85,6 +85,7 @@ class HostModel:
         self.work = HostWork(self.misbehaviours, self.now)
         self.lock = RLock()
         self.on_reboot: list[Callable[[], None]] = []
+        self.on_change: list[Callable[[], None]] = []
         self._elapsed = 0.0
 
     def add_machine(
@@ -112,11 +113,13 @@ class HostModel:
         write_configuration(machine, machine.configuration_file)
         with self.lock:
             self.machines[identity] = machine
+            self.changed()
         return machine
 
     def replace_disk(self, machine: Machine, number: int, content: bytes | Path) -> VirtualDisk:
         """Another disk in the same slot: the InstanceID of its setting stays, its GUID does not."""
         machine.disks[number] = self._new_disk(machine, number, content, f"new{number}")
+        self.changed()
         return machine.disks[number]
 
     def misbehave(self, *what: Misbehaviour, times: int | None = None) -> None:
@@ -132,18 +135,22 @@ class HostModel:
 
     def take_user_checkpoint(self, machine: Machine, name: str = "before the update") -> Checkpoint:
         """What a person does in Hyper-V Manager."""
-        return self.work.freeze(machine, "user", name, 0)
+        with self.lock:
+            made = self.work.freeze(machine, "user", name, 0)
+            self.changed()
+            return made
 
     def delete_user_checkpoint(self, machine: Machine, checkpoint: Checkpoint) -> None:
         self.work.drop(machine, checkpoint)
 
     def apply_user_checkpoint(self, machine: Machine, checkpoint: Checkpoint) -> None:
         """Go back: change tracking begins anew."""
-        later = machine.checkpoints[machine.checkpoints.index(checkpoint) + 1 :]
-        for disk in machine.disks:
-            disk.revert(checkpoint.id)
-        machine.checkpoints = [held for held in machine.checkpoints if held not in later]
-        machine.reference_points.clear()
+        with self.lock:
+            for disk in machine.disks:
+                disk.revert(checkpoint.id)
+            machine.checkpoints = machine.checkpoints[: machine.checkpoints.index(checkpoint) + 1]
+            machine.reference_points.clear()
+            self.changed()
 
     def lose_reference_points(self, machine: Machine) -> None:
         """Someone else destroyed them."""
@@ -154,6 +161,7 @@ class HostModel:
         """Deleted, or moved away; its files stay where they are."""
         with self.lock:
             del self.machines[machine.id]
+            self.changed()
 
     def reboot(self) -> None:
         """Jobs and shells are gone, checkpoints stay; running machines come up again, merges begin anew."""
@@ -211,6 +219,12 @@ class HostModel:
             for machine in self.machines.values():
                 self.work.merge_a_little(machine)
             self.jobs.tick(self._elapsed)
+            self.changed()
+
+    def changed(self) -> None:
+        """Tell who follows which files are live."""
+        for told in self.on_change:
+            told()
 
     def machine(self, machine_id: str) -> Machine:
         found = self.machines.get(machine_id.upper())
@@ -343,6 +357,7 @@ class HostModel:
             job.hangs = self._happens(Misbehaviour.JOB_HANGS)
             if self._happens(Misbehaviour.AT_ONCE):
                 run(job, self._elapsed)
+                self.changed()
                 return _outcome_of(job)
             return Outcome(code=JOB_STARTED, job=self.jobs.add(job).id)
 
