@@ -23,12 +23,15 @@ class HeldDisks:
         self._shares = shares
         self._files: UnsharedFiles | None = None
         self._held: dict[str, Open] = {}
+        self._starts = 0
         self._lock = Lock()
 
     def follow(self) -> None:
         """Hold what is live now, and nothing else. Without a running smbd nothing is held."""
         with self._lock:
             wanted = self._model.held_files()
+            if self._starts != self._shares.starts:
+                self._let_go()
             try:
                 for path in self._held.keys() - wanted:
                     self._held.pop(path).close(get_attributes=False)
@@ -48,6 +51,7 @@ class HeldDisks:
             return
         if self._files is None:
             self._files = UnsharedFiles(self._shares)
+            self._starts = self._shares.starts
         for path in sorted(paths):
             self._held[path] = self._files.open(path)
 

@@ -43,6 +43,7 @@ class StandInHost:
             )
             self.model.on_reboot.append(self.shares.restart)
             self.held_disks = HeldDisks(self.model, self.shares)
+            self.model.on_reboot.append(self.held_disks.follow)
             self.model.on_change.append(self.held_disks.follow)
         self._parts = contextlib.ExitStack()
 
@@ -94,5 +95,3 @@ class StandInHost:
         self.model.reboot()
         self.model.is_up = True
         self.winrm.listen()
-        if self.shares is not None:
-            self.shares.restart()

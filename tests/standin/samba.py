@@ -92,6 +92,7 @@ class SambaServer:
         self.user = USER
         self.password = secrets.token_urlsafe(18)
         self.port = 0
+        self.starts = 0
 
     def __enter__(self) -> Self:
         self._state.mkdir(parents=True, exist_ok=True)
@@ -123,6 +124,7 @@ class SambaServer:
                     preexec_fn=_end_with_parent,
                 )
             if self._answers():
+                self.starts += 1
                 return
             self.kill()
             self.port = _free_port()
