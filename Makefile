@@ -30,6 +30,8 @@ bench: $(STAMPS)/system-bench $(STAMPS)/python
 
 bench-peers: $(STAMPS)/system-bench $(STAMPS)/python
 	$(PYTHON) -m benchmarks.peers --rounds 3 --write-docs
+	$(PYTHON) -m benchmarks.peers --rounds 3 --profile zstd --write-docs
+	$(PYTHON) -m benchmarks.peers --rounds 1 --size dense --profile more --write-docs
 
 $(STAMPS)/system-%: .ci/system-packages
 	@mkdir -p $(STAMPS)

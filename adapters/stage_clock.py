@@ -6,22 +6,40 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from domain.model.stages import Stage, StageProfile, StageTime
 
 Seconds = Callable[[], float]
+_SCHEDULING = Path("/proc/thread-self/schedstat")
+
+
+def queued_s() -> float:
+    """How long the calling thread was ready to run without a processor, so far; 0 where the kernel does not tell.
+
+    proc(5): the second number of ``schedstat``, in nanoseconds.
+    """
+    try:
+        return int(_SCHEDULING.read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 class StageClock:
-    """Measures runs, one after the other. ``cpu`` is the processor time of the calling thread."""
+    """Measures runs, one after the other. ``cpu`` is the processor time of the calling thread.
+
+    ``queued`` is how long it was ready to run without a processor.
+    """
 
     def __init__(
         self,
         wall: Seconds = time.perf_counter,
         cpu: Seconds = time.thread_time,
         process_cpu: Seconds = time.process_time,
+        queued: Seconds | None = None,
     ) -> None:
+        self._queued = queued or queued_s
         self._wall = wall
         self._cpu = cpu
         self._process_cpu = process_cpu
@@ -68,13 +86,14 @@ class StageClock:
             by_workers={**by_workers, Stage.WAITING: StageTime(waited.wall_s + max(0.0, idle_s), waited.cpu_s)},
             by_run=_summed(ledger for ledger in self._ledgers if not ledger.is_worker),
             process_cpu_s=self._process_cpu_s,
+            queued_s=sum(ledger.queued_s for ledger in self._ledgers if ledger.is_worker),
         )
 
     def _ledger(self, *, is_worker: bool) -> _Ledger:
         """The calling thread's own; whether it is a worker's was settled when it was opened."""
         found: _Ledger | None = getattr(self._here, "ledger", None)
         if found is None:
-            found = self._here.ledger = _Ledger(self._wall, self._cpu, is_worker=is_worker)
+            found = self._here.ledger = _Ledger(self._wall, self._cpu, self._queued, is_worker=is_worker)
             with self._lock:
                 self._ledgers.append(found)
         return found
@@ -83,22 +102,28 @@ class StageClock:
 class _Ledger:
     """The times of one thread. Only that thread writes into it."""
 
-    def __init__(self, wall: Seconds, cpu: Seconds, *, is_worker: bool) -> None:
+    def __init__(self, wall: Seconds, cpu: Seconds, queued: Seconds, *, is_worker: bool) -> None:
         self.is_worker = is_worker
+        self.queued_s = 0.0
         self.wall_s = dict.fromkeys(Stage, 0.0)
         self.cpu_s = dict.fromkeys(Stage, 0.0)
         self._wall = wall
         self._cpu = cpu
+        self._queued = queued
         self._stages: list[Stage] = []
         self._wall_mark_s = self._cpu_mark_s = 0.0
 
     def enter(self, stage: Stage) -> None:
+        if not self._stages:
+            self.queued_s -= self._queued()
         self._settle()
         self._stages.append(stage)
 
     def leave(self) -> None:
         self._settle()
         self._stages.pop()
+        if not self._stages:
+            self.queued_s += self._queued()
 
     def _settle(self) -> None:
         """Book the time since the last change to the stage that the thread was in; outside of all it has none."""

@@ -21,10 +21,10 @@ from adapters.eventstore.catalog import SQLiteCatalog
 from adapters.eventstore.chunk_index import SQLiteChunkIndex
 from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.index_filling import fill_chunk_index
-from adapters.stores.names import pack_name
 from benchmarks.extra_info import in_rounds, note_count_rate
 from benchmarks.long_history import opened_vault
 from benchmarks.points import committed
+from benchmarks.small_packs import write_small_packs
 from domain.content.packs import CHUNK_ID_BYTES, PackKind, PackTable
 from domain.events.backup import ChunksWritten
 from domain.events.restore_point import StoredDisk
@@ -168,7 +168,7 @@ def bench_locating_chunks(benchmark: BenchmarkFixture, log: SQLiteEventLog, inde
 def bench_looking_at_the_store_before_a_backup(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     vault = opened_vault(tmp_path / "store", bytes(32))
     with SQLiteEventLog(tmp_path / "events.sqlite") as large:
-        _write_small_packs(large, tmp_path / "store")
+        write_small_packs(large, tmp_path / "store", _PACKS_OF_A_LARGE_STORE)
         fill_chunk_index(tmp_path / "index.sqlite", large)
         with SQLiteChunkIndex(tmp_path / "index.sqlite", large) as index:
             stream = EventStream(large, SystemClock(), uuid4(), BACKUP_RUN)
@@ -176,39 +176,6 @@ def bench_looking_at_the_store_before_a_backup(benchmark: BenchmarkFixture, tmp_
             assert len(list(index.packs())) == _PACKS_OF_A_LARGE_STORE
             assert index.damaged_packs() == []
     note_count_rate(benchmark, "packs", _PACKS_OF_A_LARGE_STORE)
-
-
-def _write_small_packs(log: SQLiteEventLog, store: Path) -> None:
-    """Packs of one chunk, as only their names and sizes count, and files of their sizes."""
-    source = random.Random("a large store")
-    stream = uuid4()
-    for first in range(1, _PACKS_OF_A_LARGE_STORE, _PACKS):
-        events = [_small_pack(stream, version, source) for version in range(first, first + _PACKS)]
-        log.append(events)
-        for event in events:
-            path = store / "packs" / event.pack_id.hex()[:2] / pack_name(event.pack_id)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(bytes(event.pack_bytes))
-
-
-def _small_pack(stream: UUID, version: int, source: random.Random) -> ChunksWritten:
-    table = PackTable(
-        frame_sealed_bytes=np.full(1, 36, dtype="<u4"),
-        frame_codecs=np.zeros(1, dtype="u1"),
-        frame_chunks=np.ones(1, dtype="<u2"),
-        chunk_bytes=np.full(1, 20, dtype="<u4"),
-        chunk_ids=source.randbytes(CHUNK_ID_BYTES),
-    )
-    return ChunksWritten(
-        originator_id=stream,
-        originator_version=version,
-        at=_AT,
-        pack_id=source.randbytes(32),
-        pack_bytes=1,
-        pack_kind=PackKind.DATA,
-        chunk_count=1,
-        table=table.encoded(),
-    )
 
 
 def _sample(event: object) -> list[bytes]:

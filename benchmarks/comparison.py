@@ -12,10 +12,14 @@ from benchmarks.measuring import Measured
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """One tool's figures in one round. ``stored_bytes`` is what the repository takes on the disk."""
+    """One tool's figures in one round. ``stored_bytes`` is what the repository takes on the disk after the ingest.
+
+    ``again`` is a second ingest of the same images, all of them read; older runs did not measure it.
+    """
 
     ingest: Measured
     restore: Measured
+    again: Measured | None = None
     stored_bytes: int
 
 
@@ -86,6 +90,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 def ingest_seconds(one: Round) -> float:
     """Seconds to take the images in."""
     return one.ingest.wall_s
+
+
+def again_seconds(one: Round) -> float:
+    """Seconds to take the same images in again; 0 when that was not measured."""
+    return one.again.wall_s if one.again is not None else 0.0
 
 
 def restore_seconds(one: Round) -> float:

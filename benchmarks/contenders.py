@@ -16,15 +16,19 @@ from domain.errors import EnvironmentTroubleError
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _PRINT_VERSION = "import importlib.metadata as metadata; print('atesta', metadata.version('atesta'))"
-_PASSPHRASE = "measured, not kept: 4711"
+PASSPHRASE = "measured, not kept: 4711"
 """Guards throw-away repositories only; it still goes through files and the environment, as a user's would."""
 
 
 class Profile(StrEnum):
-    """How the peers compress: as they do when nobody says anything, or all with zstandard."""
+    """Which peers, and how they compress: as they do when nobody says anything, or all with zstandard.
+
+    ``MORE`` are tools that archive and synchronise; they are slow or not encrypted, and stand in a table of their own.
+    """
 
     DEFAULT = "default"
     ZSTD = "zstd"
+    MORE = "more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,9 @@ class Contender(Protocol):
     def ingest(self, place: Place) -> Step:
         """Take in all images of the place, in one command."""
 
+    def ingest_again(self, place: Place) -> Step:
+        """Take in the same images once more after ``ingest``, reading all of them whatever their dates say."""
+
     def restore(self, place: Place) -> Step:
         """Restore the largest image below ``place.target``."""
 
@@ -106,6 +113,10 @@ class Atesta:
         """``atesta backup`` of all machines."""
         return self._step(place, "backup", "--json")
 
+    def ingest_again(self, place: Place) -> Step:
+        """A full backup: an incremental would not read images that nobody touched."""
+        return self._step(place, "backup", "--full", "--json")
+
     def restore(self, place: Place) -> Step:
         """``atesta restore`` of the machine that the image is."""
         point = f"{place.images.largest.stem}@latest"
@@ -115,7 +126,7 @@ class Atesta:
         return place.step(
             [sys.executable, "-m", "adapters.cli.main", *arguments],
             PYTHONPATH=str(_PROJECT),
-            ATESTA_PASSPHRASE=_PASSPHRASE,
+            ATESTA_PASSPHRASE=PASSPHRASE,
         )
 
 
@@ -129,12 +140,16 @@ class Restic:
 
     def prepare(self, place: Place) -> None:
         """``restic init``."""
-        (place.folder / "passphrase").write_text(_PASSPHRASE)
+        (place.folder / "passphrase").write_text(PASSPHRASE)
         measure(self._step(place, ["init", "--repository-version", "2"]), durable=place.folder)
 
     def ingest(self, place: Place) -> Step:
         """``restic backup`` of the folder."""
         return self._step(place, ["backup", "--compression", "auto", "."], place.images.folder)
+
+    def ingest_again(self, place: Place) -> Step:
+        """The same with ``--force``, which reads files that look as they did."""
+        return self._step(place, ["backup", "--compression", "auto", "--force", "."], place.images.folder)
 
     def restore(self, place: Place) -> Step:
         """``restic restore`` of one file."""
@@ -175,6 +190,11 @@ class Borg:
         """``borg create`` of the folder."""
         return self._step(place, ["create", "--compression", self._compression, "::images", "."], place.images.folder)
 
+    def ingest_again(self, place: Place) -> Step:
+        """A second archive, without the cache of files that look as they did."""
+        options = ["create", "--files-cache", "disabled", "--compression", self._compression]
+        return self._step(place, [*options, "::again", "."], place.images.folder)
+
     def restore(self, place: Place) -> Step:
         """``borg extract`` of one file, with its holes."""
         return self._step(place, ["extract", "--sparse", "::images", place.images.largest.name], place.target)
@@ -184,17 +204,24 @@ class Borg:
             ["borg", *arguments],
             folder,
             BORG_REPO=str(place.repository),
-            BORG_PASSPHRASE=_PASSPHRASE,
+            BORG_PASSPHRASE=PASSPHRASE,
             BORG_BASE_DIR=str(place.folder / "cache"),
         )
 
 
 def contenders(profile: Profile) -> tuple[Contender, ...]:
     """The tools of a comparison, Atesta first. Raises EnvironmentTroubleError when one is not installed."""
-    found: tuple[Contender, ...] = (Atesta(), Restic(), Borg("lz4" if profile is Profile.DEFAULT else "zstd,3"))
+    from benchmarks.more_contenders import Casync, Duplicity, Zpaq
+
+    found: tuple[Contender, ...]
+    if profile is Profile.MORE:
+        found = (Atesta(), Zpaq(), Casync(), Duplicity())
+    else:
+        found = (Atesta(), Restic(), Borg("lz4" if profile is Profile.DEFAULT else "zstd,3"))
     for contender in found:
         if shutil.which(contender.program) is None:
             raise EnvironmentTroubleError(
-                f"{contender.name} is not installed.", next_step="Run: apt-get install restic borgbackup"
+                f"{contender.name} is not installed.",
+                next_step="Run: apt-get install restic borgbackup zpaq casync duplicity",
             )
     return found

@@ -1,7 +1,8 @@
-"""Atesta beside restic and borg on the same disk images in the same run.
+"""Atesta beside restic and borg, or zpaq, casync and duplicity, on the same disk images in the same run.
 
 ``python -m benchmarks.peers --rounds 3 --size full --write-docs``: each tool takes the three images into an empty
-encrypted repository by one command and restores the largest; tools take turns, every restore is compared byte for byte.
+encrypted repository by one command, restores the largest, and takes the same images in once more. Tools take turns,
+and every restore is compared byte for byte.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import page_cache
-from benchmarks.comparison import Comparison, ImageFigures, Round, ToolFigures, save
+from benchmarks.comparison import Comparison, ImageFigures, Round, ToolFigures, again_seconds, save
 from benchmarks.contenders import Contender, Place, Profile, contenders
 from benchmarks.data import Size, images
 from benchmarks.images import ImageSet, allocated_bytes, cache_folder, virtual_bytes
@@ -108,7 +109,9 @@ def run_round(tool: Contender, chosen_images: ImageSet, cache: PageCache, workpl
         restore = measure(tool.restore(place), durable=place.folder)
         _check(tool, place)
         stored_bytes = sum(path.stat().st_blocks for path in page_cache.files_below(place.repository)) * _BLOCK_BYTES
-    return Round(ingest=ingest, restore=restore, stored_bytes=stored_bytes)
+        page_cache.prepare(cache, chosen_images.paths, workplace)
+        again = measure(tool.ingest_again(place), durable=place.folder)
+    return Round(ingest=ingest, restore=restore, again=again, stored_bytes=stored_bytes)
 
 
 def _check(tool: Contender, place: Place) -> None:
@@ -137,7 +140,8 @@ def _shown(command: Sequence[str], chosen_images: ImageSet) -> str:
 
 def _in_short(one: Round) -> str:
     stored_mb = one.stored_bytes / 1e6
-    return f"ingest {one.ingest.wall_s:.2f} s, restore {one.restore.wall_s:.2f} s, stored {stored_mb:,.1f} MB"
+    times = f"ingest {one.ingest.wall_s:.2f} s, restore {one.restore.wall_s:.2f} s, again {again_seconds(one):.2f} s"
+    return f"{times}, stored {stored_mb:,.1f} MB"
 
 
 def _arguments() -> argparse.Namespace:

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,9 +24,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from adapters.uncached_writing import open_uncached, write_all_at
 from benchmarks import page_cache
+from benchmarks.comparison import MachineFigures
 from benchmarks.data import Size, images
 from benchmarks.images import ImageSet, allocated_bytes, cache_folder, data_ranges
 from benchmarks.page_cache import PageCache, files_below
+from benchmarks.report import write_between_markers
+from benchmarks.this_machine import describe
 from benchmarks.trial_repository import TrialRepository
 from domain.content.aligned_buffer import aligned_buffer
 from domain.content.chunking import Chunker, ChunkingParameters
@@ -37,6 +41,7 @@ from domain.workflows.pack_writing import COMPRESSION
 from domain.workflows.segment_windows import WINDOW_BYTES
 
 _Piece = TypeVar("_Piece", bytes, memoryview)
+_DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 _SAMPLE_BYTES = 256 << 20
 _CHUNK_BYTES = 64 << 10
 _KEY = bytes(32)
@@ -87,6 +92,15 @@ def ingest_steps(load: Load, rates: Rates) -> dict[str, float]:
     }
 
 
+def again_steps(load: Load, rates: Rates) -> dict[str, float]:
+    """Seconds of one core that each step of taking in what is stored already needs: nothing is new but its maps."""
+    return {
+        "read": load.disk_bytes / rates.read,
+        "cut": load.disk_bytes / rates.cut,
+        "BLAKE3 of chunks": load.disk_bytes / rates.hash,
+    }
+
+
 def restore_steps(load: Load, rates: Rates) -> dict[str, float]:
     """Seconds of one core that each step of giving ``load`` back needs."""
     return {
@@ -121,7 +135,7 @@ def as_markdown(
 
 def stages_as_markdown(steps: Mapping[str, float], write_s: float, profile: StageProfile) -> str:
     """Each stage of the real pipeline, in seconds over its workers, beside what it would take by itself."""
-    ideal = {stage: sum(steps[name] for name in names) for stage, names in _STEPS_OF_STAGE.items()}
+    ideal = {stage: sum(steps.get(name, 0.0) for name in names) for stage, names in _STEPS_OF_STAGE.items()}
     ideal[Stage.WRITING] = write_s
     lines = ["| stage | alone | real, by the workers | share | CPU |", "|---|--:|--:|--:|--:|"]
     for stage in Stage:
@@ -162,28 +176,47 @@ def main() -> int:
     """Measure as the command line says and print the tables."""
     chosen = _arguments()
     cores = os.cpu_count() or 1
+    machine = describe(cache_folder())
     try:
         found = images(chosen.size)
         with tempfile.TemporaryDirectory(prefix="roofline.", dir=cache_folder()) as folder:
             page_cache.prepare(PageCache.WARM, found.paths, Path(folder))
             rates = measure_rates(found.paths[0], Path(folder))
-            print("| step alone, one core | MB/s |\n|---|--:|")
-            for name in Rates.__slots__:
-                print(f"| {name} | {getattr(rates, name) / 1e6:,.0f} |")
             rounds = [_real(found, Path(folder) / str(number), cores) for number in range(chosen.rounds)]
-        ingest, restore = rounds[0].ingest, rounds[0].restore
-        ingest_s = statistics.median(one.ingest_s for one in rounds)
-        restore_s = statistics.median(one.restore_s for one in rounds)
-        steps = ingest_steps(ingest, rates)
-        print("\n" + as_markdown("ingest", steps, ingest.packed_bytes, rates, cores=cores, real_s=ingest_s))
-        middle = sorted(rounds, key=lambda one: one.ingest_s)[len(rounds) // 2]
-        print("\n" + stages_as_markdown(steps, ingest.packed_bytes / rates.write, middle.profile))
-        steps = restore_steps(restore, rates)
-        print("\n" + as_markdown("restore", steps, restore.disk_bytes, rates, cores=cores, real_s=restore_s))
+        command = f"python -m benchmarks.roofline --size {chosen.size} --rounds {chosen.rounds}"
+        text = "\n".join([*_report(rates, rounds, cores), "", _circumstances(command, len(rounds), machine)])
+        print(text)
+        if chosen.write_docs:
+            write_between_markers(_DOCS, "roofline", text)
     except AtestaError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
+
+
+def _report(rates: Rates, rounds: Sequence[_Real], cores: int) -> Iterator[str]:
+    yield "| step alone, one core | MB/s |\n|---|--:|"
+    for name in Rates.__slots__:
+        yield f"| {name} | {getattr(rates, name) / 1e6:,.0f} |"
+    ingest, restore = rounds[0].ingest, rounds[0].restore
+    ingest_s = statistics.median(one.ingest_s for one in rounds)
+    restore_s = statistics.median(one.restore_s for one in rounds)
+    steps = ingest_steps(ingest, rates)
+    yield "\n" + as_markdown("ingest", steps, ingest.packed_bytes, rates, cores=cores, real_s=ingest_s)
+    middle = sorted(rounds, key=lambda one: one.ingest_s)[len(rounds) // 2]
+    yield "\n" + stages_as_markdown(steps, ingest.packed_bytes / rates.write, middle.profile)
+    again_s = statistics.median(one.again.elapsed_s for one in rounds)
+    steps = again_steps(ingest, rates)
+    yield "\n" + as_markdown("the same images again", steps, 0, rates, cores=cores, real_s=again_s)
+    middle = sorted(rounds, key=lambda one: one.again.elapsed_s)[len(rounds) // 2]
+    yield "\n" + stages_as_markdown(steps, 0.0, middle.again)
+    steps = restore_steps(restore, rates)
+    yield "\n" + as_markdown("restore", steps, restore.disk_bytes, rates, cores=cores, real_s=restore_s)
+
+
+def _circumstances(command: str, rounds: int, machine: MachineFigures) -> str:
+    where = f"{machine.processors} processors ({machine.processor}), load before {machine.load_before:.1f}"
+    return f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, medians of {rounds} rounds, start-up not counted; {where}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,18 +224,20 @@ class _Real:
     ingest: Load
     ingest_s: float
     profile: StageProfile
+    again: StageProfile
     restore: Load
     restore_s: float
 
 
 def _real(found: ImageSet, folder: Path, cores: int) -> _Real:
-    """All images in, the largest out again, in this process; durable, start-up not counted."""
+    """All images in, and in once more, the largest out again, in this process; durable, start-up not counted."""
     largest = found.paths.index(found.largest)
     with TrialRepository(folder) as repository:
         started = time.perf_counter()
         taken = repository.take(found.paths, cores)
         ingest_s = time.perf_counter() - started
         packed_bytes = repository.pack_bytes()
+        again = repository.take(found.paths, cores).profile
         page_cache.prepare(PageCache.WARM, files_below(folder), folder)
         target = folder / "restored.raw"
         started = time.perf_counter()
@@ -214,6 +249,7 @@ def _real(found: ImageSet, folder: Path, cores: int) -> _Real:
         ingest=Load(disk_bytes=figures.read_bytes, plain_bytes=figures.new_bytes, packed_bytes=packed_bytes),
         ingest_s=ingest_s,
         profile=taken.profile,
+        again=again,
         restore=Load(
             disk_bytes=given_bytes,
             plain_bytes=given_bytes,
@@ -292,6 +328,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description=__doc__)
     parser.add_argument("--size", type=Size, choices=list(Size), default=Size.FULL)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/benchmarks.md")
     return parser.parse_args()
 
 

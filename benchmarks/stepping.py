@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,5 +46,12 @@ def _run_step(step: Step, folder: Path, number: int, answers: multiprocessing.Qu
     start = time.perf_counter()
     returned = step(folder, number)
     wall_s = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    answers.put(Stepped(wall_s=wall_s, peak_rss_bytes=peak, returned=returned))
+    answers.put(Stepped(wall_s=wall_s, peak_rss_bytes=_peak_rss_bytes(), returned=returned))
+
+
+def _peak_rss_bytes() -> int:
+    """The highest resident memory of this program; getrusage would count the parent's from before the exec as well."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -49,6 +49,7 @@ def print_profile(out: Console, profile: StageProfile, read_bytes: int) -> None:
     cpu = f"{profile.process_cpu_s:.2f} s, {profile.other_threads_cpu_s:.2f} s of it by threads that write"
     lines = (
         f"{profile.elapsed_s:.2f} s by {workers}; {human_size(rate)}/s read; processor time {cpu}",
+        f"ready to run and without a processor for {profile.queued_s:.2f} s of the workers' time",
         f"held back by {held_back_by(profile)}",
     )
     for line in lines:
@@ -72,6 +73,7 @@ def described_profile(profile: StageProfile, read_bytes: int) -> dict[str, objec
         },
         "process_cpu_s": profile.process_cpu_s,
         "other_threads_cpu_s": profile.other_threads_cpu_s,
+        "queued_s": profile.queued_s,
         "read_bytes_per_s": read_bytes / profile.elapsed_s if profile.elapsed_s else 0.0,
         "held_back_by": held_back_by(profile),
     }

@@ -35,6 +35,8 @@ _WAITED_FOR = {
 }
 _CPU_SHARE_OF_WORK = 0.6
 """A stage that used less of its time as processor time was waiting for something."""
+_QUEUED_SHARE = 0.2
+"""With more of their time spent in the queue of the processors, the workers' stages do not say what is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class StageProfile:
 
     ``by_workers`` are sums over the workers, of which each was there for ``elapsed_s``; ``by_run`` is the thread that
     plans, records and commits. ``process_cpu_s`` is of all threads, those that write to the store included.
+    ``queued_s``: how long workers, in whatever stage, were ready to run and no processor was free.
     """
 
     elapsed_s: float
@@ -58,6 +61,7 @@ class StageProfile:
     by_workers: Mapping[Stage, StageTime]
     by_run: Mapping[Stage, StageTime]
     process_cpu_s: float
+    queued_s: float = 0.0
 
     @property
     def worker_s(self) -> float:
@@ -76,6 +80,9 @@ class StageProfile:
 
 def held_back_by(profile: StageProfile) -> str:
     """What a faster backup would need most, in words."""
+    if profile.queued_s >= _QUEUED_SHARE * profile.worker_s > 0:
+        queued = f"{profile.queued_s / profile.worker_s:.0%} of the workers' time"
+        return f"too few processors, or other work on them: the workers were ready and waited for one ({queued})"
     longest = max(profile.by_workers, key=lambda stage: profile.by_workers[stage].wall_s)
     share = f"{profile.share(longest):.0%} of the workers' time"
     if longest is Stage.WAITING:
@@ -83,7 +90,7 @@ def held_back_by(profile: StageProfile) -> str:
     time = profile.by_workers[longest]
     if time.cpu_s >= _CPU_SHARE_OF_WORK * time.wall_s:
         return f"the processor, mostly {longest} ({share})"
-    waited_for = _WAITED_FOR.get(longest, "a processor or the interpreter's lock: more threads than can run at once")
+    waited_for = _WAITED_FOR.get(longest, "the interpreter's lock, which another thread had")
     return f"{longest} ({share}), which waited for {waited_for}"
 
 

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from benchmarks.boot_comparison import Figures, _check, as_markdown, compare
 from benchmarks.boot_reads import BLOCK_BYTES, READ_BYTES_MAX, from_trace, reads_of, recorded, write
+from benchmarks.page_cache import PageCache
 from benchmarks.point_reading import PointReading, read_raw
 from benchmarks.trial_repository import TrialRepository
+from domain.errors import DamagedDataError
 from domain.workflows.chunk_reading import ChunkReader
+from tests.unit.benchmarks.comparisons import comparison
 
 MIB = 1 << 20
 TRACE = "blk_co_preadv blk 0x1 bs 0x2 offset {} bytes {} flags 0x0"
@@ -66,3 +70,24 @@ def test_a_repository_gives_the_same_bytes_as_the_image(image: Path, tmp_path: P
 
         assert all(reading.read(offset, length) == content[offset : offset + length] for offset, length in reads)
     assert read_raw(image, reads) == sum(length for _, length in reads)
+
+
+def test_the_comparison_measures_both_and_gives_their_ratio(image: Path, tmp_path: Path) -> None:
+    reads = reads_of(image)
+    found = compare(image, reads, tmp_path / "work", [PageCache.WARM], rounds=2)
+
+    assert [len(one.stored_s) == len(one.raw_s) == 2 for one in found] == [True]
+    exact = Figures(cache=PageCache.COLD, stored_s=[0.4, 0.2, 0.3], raw_s=[0.1, 0.15, 0.2])
+    assert "| 300 ms |" in as_markdown([exact], reads, "the command", comparison().machine)
+    assert "| 0.50 |" in as_markdown([exact], reads, "the command", comparison().machine)
+
+
+def test_a_repository_that_gives_other_bytes_gets_no_figures(image: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.raw"
+    other.write_bytes(bytes(image.stat().st_size))
+    with TrialRepository(tmp_path / "repository") as repository:
+        disk = repository.take([image]).disks[0]
+        reader = ChunkReader(repository.vault, repository.index)
+        reading = PointReading(reader, disk, repository.vault.chunking.segment_bytes)
+        with pytest.raises(DamagedDataError, match="not what was taken in"):
+            _check(reading, other, [(0, 4096)])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.report import as_markdown, write_between_markers
@@ -36,6 +37,7 @@ def test_ratios_are_of_medians_with_the_first_tool_as_ours() -> None:
         "other",
         "10.0 times as fast",
         "3.0 times as fast",
+        "",
         "0.800 of the bytes",
     ]
 
@@ -61,3 +63,18 @@ def test_a_document_without_the_markers_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="markers"):
         write_between_markers(file, "peers a", "new")
     assert file.read_text() == "<!-- peers a -->\nnever ends\n"
+
+
+def test_a_second_ingest_has_a_table_and_a_ratio_when_all_tools_measured_it() -> None:
+    plain = comparison()
+    tools = tuple(
+        msgspec.structs.replace(
+            tool, rounds=tuple(msgspec.structs.replace(one, again=one.restore) for one in tool.rounds)
+        )
+        for tool in plain.tools
+    )
+    text = as_markdown(msgspec.structs.replace(plain, tools=tools))
+
+    assert "| the same images again, all of them read | time |" in text
+    assert row(text.split("| atesta beside |")[1], "other")[3] == "3.0 times as fast"
+    assert "the same images again" not in as_markdown(plain)

@@ -6,8 +6,9 @@ import pytest
 
 from benchmarks.contenders import Atesta, Borg, Contender, Place, Restic
 from benchmarks.images import IMAGE_NAMES, ImageSet
+from benchmarks.more_contenders import Casync, Duplicity, Zpaq
 
-TOOLS = [Atesta(), Restic(), Borg("lz4")]
+TOOLS = [Atesta(), Restic(), Borg("lz4"), Zpaq(), Casync(), Duplicity()]
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_the_passphrase_is_in_no_command_line(tool: Contender, place: Place) -> None:
-    for step in (tool.ingest(place), tool.restore(place)):
+    for step in (tool.ingest(place), tool.ingest_again(place), tool.restore(place)):
         assert "4711" not in " ".join(step.command)
 
 
@@ -30,7 +31,7 @@ def test_the_passphrase_is_in_no_command_line(tool: Contender, place: Place) -> 
 def test_every_step_has_a_home_of_its_own_and_all_it_keeps_below_its_place(tool: Contender, place: Place) -> None:
     environment = tool.ingest(place).environment
     assert environment["HOME"] == str(place.folder / "home")
-    for name in ("RESTIC_CACHE_DIR", "RESTIC_REPOSITORY", "BORG_BASE_DIR", "BORG_REPO"):
+    for name in ("RESTIC_CACHE_DIR", "RESTIC_REPOSITORY", "BORG_BASE_DIR", "BORG_REPO", "GNUPGHOME"):
         assert environment.get(name, str(place.folder)).startswith(str(place.folder))
 
 
@@ -43,3 +44,16 @@ def test_borg_is_told_its_compression_and_says_when_it_is_not_its_default(place:
     assert "zstd,3" in Borg("zstd,3").ingest(place).command
     assert "default" in Borg("lz4").settings
     assert "default" not in Borg("zstd,3").settings
+
+
+@pytest.mark.parametrize("tool", [Atesta(), Restic(), Borg("lz4"), Zpaq()], ids=lambda tool: tool.name)
+def test_tools_that_pass_over_files_that_look_the_same_are_told_to_read_them(tool: Contender, place: Place) -> None:
+    first, second = tool.ingest(place).command, tool.ingest_again(place).command
+
+    assert {"--full", "--force", "disabled", "-force"} & set(second)
+    assert not {"--full", "--force", "disabled", "-force"} & set(first)
+
+
+def test_what_is_not_encrypted_says_so() -> None:
+    assert "not encrypted" in Zpaq().settings
+    assert "no encryption" in Casync().settings

@@ -74,6 +74,19 @@ def failing_step(_folder: Path, _number: int) -> None:
     raise SystemExit(3)
 
 
+def light_step(_folder: Path, number: int) -> int:
+    return number + 1
+
+
+@pytest.mark.process
+def test_the_memory_of_a_step_is_its_own_and_not_its_parents(tmp_path: Path) -> None:
+    held = bytearray(b"x") * (600 << 20)
+    found = stepped(light_step, tmp_path, 41)
+
+    assert found.returned == 42
+    assert 0 < found.peak_rss_bytes < len(held)
+
+
 @pytest.mark.process
 def test_a_step_that_dies_ends_the_measurement(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentTroubleError, match="failing_step ended with 3"):

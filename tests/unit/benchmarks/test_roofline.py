@@ -10,6 +10,7 @@ import pytest
 from benchmarks.roofline import (
     Load,
     Rates,
+    again_steps,
     as_markdown,
     ideal_seconds,
     ingest_steps,
@@ -43,6 +44,10 @@ def test_an_ingest_reads_cuts_and_hashes_all_and_compresses_what_is_new() -> Non
         "AES-GCM": 4.0,
         "BLAKE3 of packs": 2.0,
     }
+
+
+def test_what_is_stored_already_is_read_cut_and_hashed_only() -> None:
+    assert again_steps(LOAD, RATES) == {"read": 10.0, "cut": 2.0, "BLAKE3 of chunks": 4.0}
 
 
 def test_a_restore_reads_packs_and_hashes_what_it_writes() -> None:

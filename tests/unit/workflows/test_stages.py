@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from adapters.stage_clock import StageClock
+from adapters import stage_clock
+from adapters.stage_clock import StageClock, queued_s
 from adapters.stores.memory import MemoryPackDraft, MemoryPackStore
 from domain.events.recorded import RecordedEvent
 from domain.model.stages import Stage, StageProfile, StageTime, held_back_by
@@ -91,7 +92,7 @@ class SlowIndex(MemoryChunkIndex):
 def profile_of_an_ingest(slowness: Slowness) -> StageProfile:
     """One worker takes the disk in; its processor is idle while a double takes its time."""
     time = HandTime()
-    clock = StageClock(wall=time.read, cpu=lambda: 0.0, process_cpu=lambda: 0.0)
+    clock = StageClock(wall=time.read, cpu=lambda: 0.0, process_cpu=lambda: 0.0, queued=lambda: 0.0)
     index = SlowIndex(time, slowness)
     vault = replace(small_vault(SlowStore(time, slowness)), stages=clock)
 
@@ -169,7 +170,7 @@ def test_the_shares_add_up_to_all_of_the_workers_time(tmp_path: Path, workers: i
 
 def test_a_clock_begins_anew_with_each_run() -> None:
     time = HandTime()
-    clock = StageClock(wall=time.read, cpu=time.read, process_cpu=time.read)
+    clock = StageClock(wall=time.read, cpu=time.read, process_cpu=time.read, queued=lambda: 0.0)
     with clock.run(workers=1), clock.stage(Stage.EVENTS):
         time.pass_(5.0)
     with clock.run(workers=1), clock.stage(Stage.MAPS):
@@ -183,7 +184,7 @@ def test_a_clock_begins_anew_with_each_run() -> None:
 
 def test_the_innermost_stage_counts_and_the_outer_one_goes_on_after_it() -> None:
     time = HandTime()
-    clock = StageClock(wall=time.read, cpu=lambda: 0.0, process_cpu=lambda: 0.0)
+    clock = StageClock(wall=time.read, cpu=lambda: 0.0, process_cpu=lambda: 0.0, queued=lambda: 0.0)
     with clock.run(workers=1), clock.stage(Stage.SEALING):
         time.pass_(1.0)
         with clock.stage(Stage.COMPRESSING):
@@ -196,7 +197,7 @@ def test_the_innermost_stage_counts_and_the_outer_one_goes_on_after_it() -> None
 
 def test_a_stage_that_fails_is_left() -> None:
     time = HandTime()
-    clock = StageClock(wall=time.read, cpu=lambda: 0.0, process_cpu=lambda: 0.0)
+    clock = StageClock(wall=time.read, cpu=lambda: 0.0, process_cpu=lambda: 0.0, queued=lambda: 0.0)
     with clock.run(workers=1):
         with pytest.raises(OSError, match="gone"), clock.stage(Stage.READING):
             raise OSError("gone")
@@ -222,7 +223,7 @@ class LoggedEvents:
 
 def test_a_slow_event_store_is_seen_as_events() -> None:
     time = HandTime()
-    clock = StageClock(wall=time.read, cpu=lambda: 0.0, process_cpu=lambda: 0.0)
+    clock = StageClock(wall=time.read, cpu=lambda: 0.0, process_cpu=lambda: 0.0, queued=lambda: 0.0)
     log = TimedLog(LoggedEvents(time), clock)  # type: ignore[arg-type]
     with clock.run(workers=1):
         log.append([])
@@ -252,7 +253,7 @@ def profile_with(
         ({Stage.WRITING: StageTime(6.0, 0.5)}, {}, "which waited for the store"),
         ({Stage.LOOKING_UP: StageTime(6.0, 0.5)}, {}, "which waited for the chunk index"),
         ({Stage.EVENTS: StageTime(6.0, 0.5)}, {}, "which waited for the event store"),
-        ({Stage.HASHING: StageTime(6.0, 2.0)}, {}, "more threads than can run at once"),
+        ({Stage.HASHING: StageTime(6.0, 2.0)}, {}, "waited for the interpreter's lock"),
         ({Stage.WAITING: StageTime(6.0, 0.0)}, {Stage.EVENTS: StageTime(5.0, 0.1)}, "the run itself was at events"),
         ({Stage.WAITING: StageTime(6.0, 0.0)}, {Stage.REST: StageTime(5.0, 0.1)}, "looking into the guest"),
         ({Stage.WAITING: StageTime(6.0, 0.0)}, {Stage.WAITING: StageTime(9.5, 0.0)}, "too few segments"),
@@ -262,6 +263,41 @@ def test_it_is_said_what_held_the_backup_back(
     workers: dict[Stage, StageTime], own: dict[Stage, StageTime], told: str
 ) -> None:
     assert told in held_back_by(profile_with(workers, own))
+
+
+def test_workers_that_waited_for_a_processor_say_so_before_anything_else() -> None:
+    busy = profile_with({Stage.COMPRESSING: StageTime(6.0, 2.0)})
+
+    assert "compressing" in held_back_by(busy)
+    assert "too few processors" in held_back_by(replace(busy, queued_s=3.0))
+    assert "compressing" in held_back_by(replace(busy, queued_s=1.0))
+
+
+def test_the_time_in_the_queue_counts_while_a_worker_is_at_work_only() -> None:
+    time = HandTime()
+    clock = StageClock(wall=time.read, cpu=time.read, process_cpu=time.read, queued=time.read)
+
+    def work() -> None:
+        time.pass_(100.0)
+        with clock.at_work(), clock.stage(Stage.READING):
+            time.pass_(2.0)
+        time.pass_(100.0)
+
+    with clock.run(workers=1):
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+
+    assert clock.profile().queued_s == 2.0
+
+
+def test_the_kernel_tells_how_long_a_thread_was_queued_or_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_clock, "_SCHEDULING", tmp_path / "schedstat")
+    assert queued_s() == 0.0
+    (tmp_path / "schedstat").write_text("123 2500000000 7\n")
+    assert queued_s() == 2.5
 
 
 def test_the_processor_time_of_other_threads_is_what_no_stage_used() -> None:
