@@ -6,6 +6,7 @@ import email
 import email.policy
 import hashlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from tests.doubles.exported_folder import CommandLine
 
 VERIFIER = Path("verification/independent/verify_proof.py").absolute()
 DAMAGED, BAD_INPUT, INTERRUPTED = DamagedDataError.exit_code, BadInputError.exit_code, 130
+KILLED = 9
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +278,36 @@ def test_without_the_key_the_mail_goes_out_without_a_proof(line: CommandLine) ->
     message = email.message_from_bytes(verified(line).read_bytes(), policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     assert not list(message.iter_attachments())
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("place", "proven"),
+    [
+        ("verification.verify_point.VerificationWorkflow._record_report", False),
+        ("adapters.auditing.prove", False),
+        ("adapters.mail.outbox.FolderOutbox.complete", False),
+        ("adapters.composition.Atesta.deliver_reports", True),
+    ],
+)
+def test_a_process_that_is_killed_there_leaves_one_mail_that_goes_out_once(
+    line: CommandLine, place: str, proven: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = mails(line)
+    process = os.fork()
+    if process == 0:
+        monkeypatch.setattr(place, lambda *_arguments, **_named: os._exit(KILLED))
+        line.run("verify", "--latest")
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == KILLED
+
+    for _again in range(2):
+        assert line.run("outbox").exit_code == 0
+    (mail,) = mails(line) - before
+    assert ("proof.txt" in mail.read_text()) is proven
+    code, found = witnessed(line, mail)
+    assert (code, len(found)) == (0, proven)
+    assert line.run("audit", "check").exit_code == 0
 
 
 @pytest.mark.parametrize(
