@@ -125,7 +125,7 @@ class Auditing:
     def proofs_for_mails(self, topics: Sequence[str], stream: UUID, after: int) -> tuple[EntryProof, ...]:
         """Sign a head over all events so far, and prove that those of ``stream`` with ``topics`` are under it.
 
-        They come after the number ``after``. Nothing is proven without a head; trouble is told as in ``head_for_mails``.
+        They come after the number ``after``. Nothing is proven without a head; trouble is told later.
         """
         try:
             head = self.seal()
