@@ -13,12 +13,13 @@ from adapters.cli.session import session_of, told
 from domain.errors import BadInputError
 from domain.model.point_names import ById, parse_point_name
 from domain.ports.catalog import RestorePoint
+from domain.workflows.point_data import chunks_in_maps
 from domain.workflows.point_story import StoryLine, point_story
 from domain.workflows.selection import select_point
 
 _LIMITS = (
-    "Damage and prunes are told for the packs that its own backup wrote. `atesta scrub` names the points that present "
-    "damage touches, whoever wrote the packs."
+    "What became of data is told for the chunks that its own backup stored. With the passphrase at hand, and while its "
+    "maps can be read, it is told for all of them, also those that it shares with older points."
 )
 
 
@@ -29,19 +30,23 @@ def run(
 ) -> None:
     """Tell a restore point's whole life in order: each line with its position in the log and who did it.
 
-    Positions can be looked up with `atesta audit log`. Needs no passphrase.
+    Positions can be looked up with `atesta audit log`. Needs no passphrase; with it at hand, what other runs did with
+    data that the point shares is told, too.
     """
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
         atesta.catalog.catch_up()
         chosen = _chosen(atesta.catalog.points(with_expired=True), point)
-        story = point_story(atesta.log, chosen)
+        vault = session.vault_without_asking(atesta)
+        chunks = chunks_in_maps(atesta.reader(vault), chosen) if vault is not None else None
+        story = point_story(atesta.log, chosen, chunks)
         if json:
             print_json(
                 {
                     "point": chosen.point_id.hex,
                     "machine": chosen.machine.name,
+                    "all_chunks_followed": chunks is not None,
                     "story": [_described(line) for line in story],
                 }
             )
@@ -49,7 +54,8 @@ def run(
         session.out.print(Text(f"{cleaned(chosen.machine.name)}, restore point {chosen.short_id}", style="bold"))
         for line in story:
             session.out.print(_told(line), soft_wrap=True)
-        session.err.print(Text(_LIMITS, style="dim"))
+        if chunks is None:
+            session.err.print(Text(_LIMITS, style="dim"))
 
 
 def _chosen(points: Sequence[RestorePoint], text: str) -> RestorePoint:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from domain.events import backup, prune, restore_point, retention, scrub, verification
+from domain.events import backup, restore_point, retention, verification
 from domain.events.recorded import RecordedEvent
 from domain.model.extents import total_bytes
 from domain.model.sizes import size
 from domain.model.verdicts import VerdictWord
 from domain.ports.catalog import RestorePoint
 from domain.ports.event_log import Envelope, EventLog, NumberedEvent
+from domain.workflows.point_data import DataHistory, PointChunks, chunks_stored_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +28,11 @@ class StoryLine:
     what: str
 
 
-def point_story(log: EventLog, point: RestorePoint) -> Iterator[StoryLine]:
-    """The story of ``point`` in the order of the history. One pass; memory follows the packs of its own backup.
+def point_story(log: EventLog, point: RestorePoint, chunks: PointChunks | None = None) -> Sequence[StoryLine]:
+    """The story of ``point`` in the order of the history, from one pass over it.
 
-    Damage and prunes are told as far as they concern packs that its own backup wrote: data that it shares with older
-    points lies in packs of theirs, and what a prune moved, in packs of the prune's.
+    ``chunks`` are all that its maps name. Without them only those are followed that its own backup stored. What other
+    runs did with its data is a line for each run, as long as it has not expired; after that only what became of packs.
     """
     (backup_id,) = {
         event.backup_id
@@ -39,22 +40,52 @@ def point_story(log: EventLog, point: RestorePoint) -> Iterator[StoryLine]:
         if isinstance(event, restore_point.RestorePointCommitted)
     }
     story = _Story(point, backup_id)
-    written: StoryLine | None = None
-    packs = chunks = 0
+    data = DataHistory(chunks if chunks is not None else chunks_stored_by(log.stream(backup_id)), backup_id)
+    written = _Written()
+    lines: list[StoryLine] = []
     for numbered in log.events_after(0):
         event = numbered.event
+        story.is_born |= event.originator_id == backup_id
+        data.take(numbered, is_born=story.is_born)
+        if event.originator_id == point.point_id and isinstance(event, restore_point.RestorePointExpired):
+            data.is_over = True
         if isinstance(event, backup.ChunksWritten) and event.originator_id == backup_id:
-            story.packs.add(event.pack_id)
-            packs, chunks = packs + 1, chunks + event.chunk_count
-            what = f"{packs} packs with {chunks} chunks became durable"
-            written = replace(written, last_number=numbered.number, what=what) if written else _line(numbered, what)
-            continue
-        what = story.told(event)
-        if what:
-            if written and event.originator_id == backup_id:
-                yield written
-                written, packs, chunks = None, 0, 0
-            yield _line(numbered, what)
+            written.add(numbered, event)
+        elif what := story.told(event):
+            lines.append(_line(numbered, what))
+    lines += [*written.lines(), *_before(data), *_of_others(data)]
+    return sorted(lines, key=lambda line: line.number)
+
+
+@dataclass(slots=True)
+class _Written:
+    """The packs of the own backup, told in one line."""
+
+    first: NumberedEvent | None = None
+    last: int = 0
+    packs: int = 0
+    chunks: int = 0
+
+    def add(self, numbered: NumberedEvent, event: backup.ChunksWritten) -> None:
+        self.first = self.first or numbered
+        self.last, self.packs, self.chunks = numbered.number, self.packs + 1, self.chunks + event.chunk_count
+
+    def lines(self) -> Iterator[StoryLine]:
+        if self.first is not None:
+            what = f"{self.packs} packs with {self.chunks} chunks became durable"
+            yield replace(_line(self.first, what), last_number=self.last)
+
+
+def _before(data: DataHistory) -> Iterator[StoryLine]:
+    if data.before is not None:
+        what = f"{len(data.before.backups)} earlier backups had stored {data.before.chunks} chunks that it shares"
+        yield replace(_line(data.before.first, what), last_number=data.before.last)
+
+
+def _of_others(data: DataHistory) -> Iterator[StoryLine]:
+    for run in data.runs.values():
+        if what := run.told():
+            yield replace(_line(run.first, what), last_number=run.last)
 
 
 def _line(numbered: NumberedEvent, what: str) -> StoryLine:
@@ -74,7 +105,7 @@ class _Story:
         self._point = point
         self._backup_id = backup_id
         self._verifications: set[UUID] = set()
-        self.packs: set[bytes] = set()
+        self.is_born = False
 
     def told(self, event: RecordedEvent) -> str:
         """What an event means for the point."""
@@ -88,29 +119,13 @@ class _Story:
             return _of_verification(event)
         if isinstance(event, retention.RetentionApplied) and event.machine_id == self._point.machine_id:
             return self._of_retention(event)
-        return self._of_data(event)
+        return ""
 
     def _of_retention(self, event: retention.RetentionApplied) -> str:
         for decision in event.decisions:
             if decision.point_id == self._point.point_id and decision.keep:
                 return f"Retention kept it ({event.policy}): {'; '.join(decision.reasons)}"
         return ""
-
-    def _of_data(self, event: RecordedEvent) -> str:
-        match event:
-            case scrub.DamageFound() if event.pack_id in self.packs:
-                count = len(event.chunk_ids) // 32
-                return f"A scrub found pack {_short(event.pack_id)} damaged, {count} chunks of it: {event.what}"
-            case scrub.PackFoundWhole() if event.pack_id in self.packs:
-                return f"Pack {_short(event.pack_id)} was found whole again"
-            case prune.PackRetired() if event.pack_id in self.packs:
-                return f"A prune retired pack {_short(event.pack_id)}; what is live of it was moved before"
-            case prune.PackReinstated() if event.pack_id in self.packs:
-                return f"Pack {_short(event.pack_id)} was reinstated: {event.reason}"
-            case prune.PackDeleted() if event.pack_id in self.packs:
-                return f"Pack {_short(event.pack_id)} was deleted from the store"
-            case _:
-                return ""
 
 
 def _of_backup(event: RecordedEvent) -> str:
