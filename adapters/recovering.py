@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -63,10 +63,12 @@ def recover_state(
         draft = state_folder / f"{_DRAFT_MARK}{secrets.token_hex(8)}"
         _make_folder(draft)
         try:
+            # Before the history, which another installation may go on shipping: each covers only what is there by now.
+            head_sizes = tuple(head_store.head_sizes()) if head_store is not None else ()
             history = _history(vault, log_store, draft, progress)
             recovered = _completed(vault, history, draft, clock, progress, new_id, actor)
             if head_store is not None:
-                recovered = replace(recovered, heads=_heads(vault, history, draft, head_store))
+                recovered = replace(recovered, heads=_heads(vault, history, draft, head_store, head_sizes))
             _put_in_place(draft, state_folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -127,13 +129,15 @@ def _completed(
     return recovered
 
 
-def _heads(vault: Vault, history: ShippedHistory, draft: Path, head_store: HeadStore) -> RecoveredHeads:
+def _heads(
+    vault: Vault, history: ShippedHistory, draft: Path, head_store: HeadStore, sizes: Sequence[int]
+) -> RecoveredHeads:
     """Make the transparency log of what came back, with the heads that fit it."""
     with SQLiteEventLog(draft / EVENTS) as log:
         tree = TreeFile(draft / TREE_FILE_NAME, log)
         tree.follow()
         keys = adopted_keys(log, origin_of(vault.repository_id))
-        return recover_heads(tree, log, history.events, head_store, keys)
+        return recover_heads(tree, log, history.events, head_store, sizes, keys)
 
 
 def _put_in_place(draft: Path, state_folder: Path) -> None:

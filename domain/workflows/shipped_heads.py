@@ -35,14 +35,20 @@ def ship_head(shipping: LogShipping, store: HeadStore, head: KeptHead) -> None:
 
 
 def recover_heads(
-    tree: StoredTree, rows: StoredRows, entries: int, store: HeadStore, keys: Sequence[VerifierKey]
+    tree: StoredTree,
+    rows: StoredRows,
+    entries: int,
+    store: HeadStore,
+    sizes: Sequence[int],
+    keys: Sequence[VerifierKey],
 ) -> RecoveredHeads:
-    """Keep each head of the store that fits the tree, which holds the ``entries`` that came back and perhaps more.
+    """Keep each head of these sizes that fits the tree, which holds the ``entries`` that came back and perhaps more.
 
-    Others are told and not kept: nothing counts as sealed by them.
+    Others are told and not kept: nothing counts as sealed by them. ``sizes`` were listed before the history was read:
+    what a living installation ships meanwhile is not missed.
     """
-    sizes, troubles, fitting = sorted(store.head_sizes()), [], dict[int, str]()
-    for size in sizes:
+    troubles, fitting = [], dict[int, str]()
+    for size in sorted(sizes):
         trouble, note = _examined(tree, store, size, entries, keys)
         if trouble is None:
             fitting[size] = note

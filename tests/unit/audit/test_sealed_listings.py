@@ -14,6 +14,7 @@ import pytest
 from adapters.audit.signing_key_file import load_signing_key
 from domain.content.signed_note import parse_head, parse_note
 from domain.errors import DamagedDataError
+from domain.workflows.shipped_history import read_history
 from tests.doubles.cheap_repository import cheap_secrets
 from tests.doubles.exported_folder import CommandLine
 from tests.doubles.sweeps import noise
@@ -184,3 +185,28 @@ def test_a_recovery_leaves_a_transparency_log_that_stands_there(line: CommandLin
     assert line.run("recover", "--from", str(line.repository)).exit_code == 0
     assert tree(line).read_bytes() == before
     assert sealed(line) == [True]
+
+
+def test_a_head_that_is_shipped_while_a_recovery_reads_is_no_alarm(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drill beside a living installation: it ships events and a head after the history was read."""
+    back_up(line, 2)
+    newest = max((line.repository / "log").iterdir())
+    head_file = max((line.repository / "heads").iterdir())
+    late = [(file, file.read_bytes()) for file in (newest, head_file)]
+    for file, _ in late:
+        file.unlink()
+
+    def read_and_go_on(*arguments: Any) -> Any:
+        history = read_history(*arguments)
+        for file, content in late:
+            file.write_bytes(content)
+        return history
+
+    monkeypatch.setattr("adapters.recovering.read_history", read_and_go_on)
+    beside = line.folder / "beside"
+    done = line.run("recover", "--from", str(line.repository), "--state-folder", str(beside), "--json")
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["heads_not_fitting"] == []
