@@ -122,18 +122,18 @@ class Auditing:
         except AtestaError:
             return ""
 
-    def proof_for_mails(self, topic: str, stream: UUID, after: int) -> EntryProof | None:
-        """Sign a head over all events so far, and prove that the event ``topic`` of ``stream`` after ``after`` is in.
+    def proofs_for_mails(self, topics: Sequence[str], stream: UUID, after: int) -> tuple[EntryProof, ...]:
+        """Sign a head over all events so far, and prove that those of ``stream`` with ``topics`` are under it.
 
-        None where there is no head; what is wrong is told as for ``head_for_mails``.
+        They come after the number ``after``. Nothing is proven without a head; trouble is told later.
         """
         try:
             head = self.seal()
             if head is None:
-                return None
-            return prove(self.tree, self._log, topic, stream, after, head, self.verifier_keys())
+                return ()
+            return prove(self.tree, self._log, topics, stream, after, head, self.verifier_keys())
         except AtestaError:
-            return None
+            return ()
 
     def sealed(self) -> Sealed:
         """Up to where a signed head that holds covers the history."""

@@ -130,7 +130,7 @@ class Atesta(Installation):
             new_id=uuid4,
             signed_head=self.auditing.head_for_mails,
             overrides_of=self._overrides_to_tell,
-            proven=self.auditing.proof_for_mails,
+            proven=self.auditing.proofs_for_mails,
             settings=VerificationSettings(
                 memory_bytes_max=parse_size(content.lab.memory),
                 processors_max=content.lab.processors,

@@ -67,8 +67,8 @@ class VerificationReport:
     Times carry the zone in which they are to be shown. ``machine_name``, ``console_text``, ``evidence`` and all that
     stands in ``disks`` are untrusted. ``redacted``: the picture was made unreadable on purpose, so the console's text
     stays out of the mail as well. ``signed_head`` is the event log's signed head as text, a witness in every mailbox;
-    ``proof`` shows that the verdict is under that head. ``overrides`` are what persons said against verdicts of this
-    machine since its last report.
+    ``proofs`` show what is under that head, the verdict last. ``overrides`` are what persons said against verdicts of
+    this machine since its last report.
     """
 
     machine_name: str
@@ -88,7 +88,7 @@ class VerificationReport:
     redacted: bool = False
     signed_head: str = ""
     overrides: tuple[str, ...] = ()
-    proof: EntryProof | None = None
+    proofs: tuple[EntryProof, ...] = ()
 
 
 def report_mails(
@@ -166,14 +166,15 @@ def _page(report: VerificationReport, pictures: tuple[InlinePicture, ...]) -> Re
         console_text="" if report.redacted else _last_lines(report.console_text),
         footer=_footer(report),
         head=report.signed_head,
-        proof=f"{PROOF_FILE}, attached, proves that this verdict is entry {report.proof.index} under this head."
-        if report.proof
+        proof=f"{PROOF_FILE}, attached, proves that this verdict is entry {report.proofs[-1].index} under this head."
+        if report.proofs
         else "",
     )
 
 
 def _attachments(report: VerificationReport) -> tuple[TextAttachment, ...]:
-    return (TextAttachment(file_name=PROOF_FILE, text=proof_text(report.proof)),) if report.proof else ()
+    text = "\n".join(map(proof_text, report.proofs))
+    return (TextAttachment(file_name=PROOF_FILE, text=text),) if report.proofs else ()
 
 
 def _name(report: VerificationReport, length_max: int) -> str:

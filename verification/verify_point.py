@@ -115,7 +115,7 @@ class VerificationWorkflow:
         settings: VerificationSettings,
         signed_head: Callable[[], str] = str,
         overrides_of: Callable[[str], Sequence[str]] = lambda _machine_id: (),
-        proven: Callable[[str, UUID, int], EntryProof | None] = lambda *_event: None,
+        proven: Callable[[Sequence[str], UUID, int], tuple[EntryProof, ...]] = lambda *_events: (),
     ) -> None:
         self._reader = reader
         self._log = log
@@ -163,6 +163,7 @@ class VerificationWorkflow:
                 continue
 
     def _verify_in(self, stream: EventStream, point: RestorePoint) -> VerificationOutcome:
+        before = self._log.last_number()
         with stream.turn() as place:
             stream.append(
                 VerificationStarted(
@@ -170,7 +171,7 @@ class VerificationWorkflow:
                 )
             )
         try:
-            return self._run(stream, point)
+            return self._run(stream, point, before)
         except BaseException as error:
             self._fail(stream, str(error) if isinstance(error, AtestaError) else f"{type(error).__name__}: {error}")
             raise
@@ -186,7 +187,7 @@ class VerificationWorkflow:
 
         again_when_busy(attempt)
 
-    def _run(self, stream: EventStream, point: RestorePoint) -> VerificationOutcome:
+    def _run(self, stream: EventStream, point: RestorePoint, before: int) -> VerificationOutcome:
         boot: BootRecord | None = None
         with self._torn_down_afterwards(stream), self._workbench.opened() as bench:
             recovered = self._recover(stream, point, bench)
@@ -203,7 +204,6 @@ class VerificationWorkflow:
         # The mails come first: a verdict without its mail could never be mended, a mail without its event can.
         report = self._report(point, verdict, recovered, boot, pictures)
         keys = queue_mails(self._outbox, self._mails(stream, report))
-        before = self._log.last_number()
         # Another verification of the point, a hold, or whoever delivers those mails may append at the same moment.
         again_when_busy(lambda: self._record_verdict(stream, point, verdict, recovered.restore_s))
         again_when_busy(lambda: self._record_report(stream, len(keys)))
@@ -380,12 +380,13 @@ class VerificationWorkflow:
             stream.append(ReportQueued(**place, mail_key=stream.stream_id.hex, recipients=recipients))
 
     def _add_proof(self, stream: EventStream, report: VerificationReport, before: int) -> None:
-        """Give the mails that wait the head over the verdict, recorded after ``before``, and the proof under it."""
-        proof = self._proven(VerdictReached.TOPIC, stream.stream_id, before)
-        if proof is None:
+        """Give the mails that wait a head over the verdict, and the proofs of what began after ``before`` under it."""
+        proofs = self._proven((VerificationStarted.TOPIC, VerdictReached.TOPIC), stream.stream_id, before)
+        if not proofs:
             return
+        complete = replace(report, signed_head=proofs[-1].note, proofs=proofs)
         try:
-            complete_mails(self._outbox, self._mails(stream, replace(report, signed_head=proof.note, proof=proof)))
+            complete_mails(self._outbox, self._mails(stream, complete))
         except EnvironmentTroubleError as error:
             self._progress.say(f"The report goes out without its proof: {error}")
 

@@ -14,6 +14,7 @@ from adapters.auditing import Auditing
 from adapters.cli.presentation import cleaned, print_json
 from adapters.cli.session import Session, session_of, told
 from domain.errors import BadInputError, DamagedDataError
+from domain.events.verification import VerdictReached
 from domain.workflows.proving import WitnessedProof
 from domain.workflows.sealing import WitnessedHead
 
@@ -92,8 +93,9 @@ def _print_proofs(session: Session, proofs: Sequence[WitnessedProof]) -> None:
 def _subject(one: WitnessedProof) -> str:
     if one.verification_id is None:
         return one.topic or "unreadable"
-    machine = f"of {one.machine_name}" if one.machine_name else "of a machine that the history does not name"
-    return f"the verdict {one.word} {machine}".replace("  ", " ") + f", verification {one.verification_id.hex[:8]}"
+    machine = one.machine_name or "a machine that the history does not name"
+    what = f"the verdict {one.word}".rstrip() if one.topic == VerdictReached.TOPIC else "the beginning"
+    return f"{what} of verification {one.verification_id.hex[:8]} of {machine}"
 
 
 def _described(one: WitnessedHead) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -16,6 +16,8 @@ from domain.events.verification import VerdictReached, VerificationStarted
 from domain.ports.event_log import EventLog, StoredRows
 from domain.ports.transparency import KeptHead, StoredTree
 from domain.workflows.sealing import trouble_with_head
+
+_TOLD = (VerificationStarted.TOPIC, VerdictReached.TOPIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,35 +42,39 @@ class WitnessedProof:
 def prove(
     tree: StoredTree,
     rows: StoredRows,
-    topic: str,
+    topics: Sequence[str],
     stream: UUID,
     after: int,
     head: KeptHead,
     keys: Sequence[VerifierKey],
-) -> EntryProof | None:
-    """The proof that the first event ``topic`` of ``stream`` after the number ``after`` is under ``head``.
+) -> tuple[EntryProof, ...]:
+    """The proofs that the events of ``stream`` with these ``topics`` after the number ``after`` are under ``head``.
 
-    None when there is no such event under it. Raises DamagedDataError when the proof would not hold.
+    Events with a state beyond what a proof carries are left out. Raises DamagedDataError when a proof would not hold.
     """
-    found: StoredRow | None = None
-    behind = 0
-    for portion in rows.rows_after(after):
-        covered = [row for row in portion if row.number <= head.number]
-        for row in covered:
-            if found is not None:
-                behind += 1
-            elif row.topic == topic and row.stream == stream.bytes:
-                found = row
-        if len(covered) < len(portion):
-            break
-    if found is None or len(found.state) > STATE_BYTES_MAX:
-        return None
-    index = head.size - 1 - behind
+    found: list[tuple[int, StoredRow]] = []
+    covered = 0
+    for row in _rows_up_to(rows, after, head.number):
+        if row.topic in topics and row.stream == stream.bytes and len(row.state) <= STATE_BYTES_MAX:
+            found.append((covered, row))
+        covered += 1
+    proofs: list[EntryProof] = []
     with tree.nodes() as node:
-        hashes = inclusion_proof(index, head.size, node)
-    proof = EntryProof(encode_entry(entry_of(found)), found.state, index, tuple(hashes), head.note)
-    proof.checked(keys)
-    return proof
+        for place, row in found:
+            index = head.size - covered + place
+            hashes = inclusion_proof(index, head.size, node)
+            proofs.append(EntryProof(encode_entry(entry_of(row)), row.state, index, tuple(hashes), head.note))
+    for proof in proofs:
+        proof.checked(keys)
+    return tuple(proofs)
+
+
+def _rows_up_to(rows: StoredRows, after: int, last: int) -> Iterator[StoredRow]:
+    for portion in rows.rows_after(after):
+        for row in portion:
+            if row.number > last:
+                return
+            yield row
 
 
 class ProofWitness:
@@ -102,7 +108,7 @@ class ProofWitness:
         found = WitnessedProof(
             origin=origin, size=size, index=proof.index, number=entry.number, topic=entry.topic, trouble=trouble
         )
-        return self._told(found, entry) if entry.topic == VerdictReached.TOPIC else found
+        return self._told(found, entry) if entry.topic in _TOLD else found
 
     def _trouble(self, proof: EntryProof, entry: LogEntry) -> str | None:
         try:
@@ -126,7 +132,7 @@ class ProofWitness:
         return entry_of(row) if row is not None and row.number == number else None
 
     def _told(self, found: WitnessedProof, entry: LogEntry) -> WitnessedProof:
-        """``found`` with the verdict that its entry is, as far as the events still say it."""
+        """``found`` with the verification that its entry is of, as far as the events still say it."""
         stream = UUID(bytes=entry.stream)
         try:
             events = self._log.stream(stream)
@@ -138,5 +144,5 @@ class ProofWitness:
             found,
             verification_id=stream,
             machine_name=names[0] if names else "",
-            word=words[0].value if words else "",
+            word=words[0].value if words and entry.topic == VerdictReached.TOPIC else "",
         )

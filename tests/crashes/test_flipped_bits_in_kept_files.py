@@ -49,6 +49,7 @@ KINDS = {
     r"state/outbox/[0-9a-z._-]+\.state": "here",
     r"state/outbox/sent/[0-9a-z._-]+\.state": "here",
     r"state/run\.json": "here",
+    r"state/head-request\.txt": "test_head_request: characters",
     r"state/transparency-log\.sqlite": "here",
     r"state/(locks/[0-9a-f]{32}|(catalog|chunk-index)\.sqlite|outbox/|lab/lab)\.lock": "empty",
 }
@@ -74,6 +75,10 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
             patch.setattr("adapters.mail.folder_transport.FolderTransport.deliver", _greylisted)
             assert line.run("backup").exit_code == NOT_BOOTED
             (line.repository / "state" / "run.json").write_text("{}")
+            assert (
+                line.run("audit", "head", "--unsigned", "-o", f"{line.repository}/state/head-request.txt").exit_code
+                == 0
+            )
             left = line.copied(tmp_path_factory.mktemp("left") / "here")
     return left
 

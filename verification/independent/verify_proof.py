@@ -190,6 +190,9 @@ def main(arguments: list[str] | None = None) -> int:
         except (BrokenError, *MALFORMED) as error:
             broken += 1
             lines.append(f"FAILS: {error if isinstance(error, BrokenError) else f'malformed, {type(error).__name__}'}")
+    if len({proof.extra[8:24] for proof in proofs}) > 1:
+        broken += 1
+        lines.append("FAILS: the events are of different streams, and a mail is about one verification")
     end = "It does not hold." if broken else "It holds." if keys else "Nobody vouches for the head: give --key."
     sys.stdout.write("\n".join([*map(shown, lines), end]) + "\n")
     return 1 if broken else 0 if keys else 4

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from email.message import EmailMessage
@@ -26,7 +26,7 @@ from adapters.eventstore.event_log import SQLiteEventLog
 from adapters.eventstore.event_mapper import DIGEST_BYTES, state_digest
 from adapters.mail.outbox import FolderOutbox
 from domain.content.entry_proof import EntryProof, parse_proof, proof_text
-from domain.content.found_heads import heads_in
+from domain.content.found_heads import heads_in, proofs_in
 from domain.content.log_entry import decode_entry
 from domain.content.signed_note import parse_verifier_key
 from domain.errors import BadInputError, DamagedDataError, EnvironmentTroubleError
@@ -98,7 +98,7 @@ def mails(line: CommandLine) -> set[Path]:
 
 
 def opened(mail: Path) -> tuple[str, str]:
-    """The plain text of a mail, and the text of its attached proof."""
+    """The plain text of a mail, and the proof of the verdict that is attached, as text."""
     message = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     (attachment,) = message.iter_attachments()
@@ -106,7 +106,7 @@ def opened(mail: Path) -> tuple[str, str]:
     body = message.get_body(("plain",))
     assert body is not None
     text, proof = (part.get_content().replace("\r\n", "\n") for part in (body, attachment))
-    return text, proof
+    return text, list(proofs_in(proof))[-1]
 
 
 def keys(line: CommandLine) -> list[str]:
@@ -115,9 +115,9 @@ def keys(line: CommandLine) -> list[str]:
 
 
 def witnessed(line: CommandLine, *files: Path) -> tuple[int, list[dict[str, object]]]:
-    """The exit code of `atesta audit witness`, and what it says of proofs."""
+    """The exit code of `atesta audit witness`, and what it says of proofs of verdicts, or of others that fail."""
     done = line.run("audit", "witness", *map(str, files), "--json")
-    return done.exit_code, [one for one in json.loads(done.stdout) if "entry" in one] if done.stdout else []
+    return done.exit_code, [one for one in json.loads(done.stdout or "[]") if one.get("kind") == VerdictReached.TOPIC]
 
 
 def pasted(line: CommandLine, proof: EntryProof) -> Path:
@@ -143,6 +143,7 @@ def test_who_has_only_the_mail_and_the_key_can_check_it_with_the_independent_pro
     assert (done.returncode, done.stderr) == (0, "")
     assert first_mail(line).name[:32] in done.stdout
     assert "word: FAILED" in done.stdout
+    assert "machine_name: web" in done.stdout
 
 
 def test_the_witness_says_which_verification_a_mail_speaks_of(line: CommandLine) -> None:
@@ -154,7 +155,8 @@ def test_the_witness_says_which_verification_a_mail_speaks_of(line: CommandLine)
     assert (found["machine"], found["verdict"], found["kind"]) == ("web", "FAILED", VerdictReached.TOPIC)
     assert str(found["verification_id"]) == mail.name[:32]
     told = line.run("audit", "witness", str(mail)).output
-    assert f"the verdict FAILED of web, verification {mail.name[:8]}: the log still has it." in told
+    assert f"the verdict FAILED of verification {mail.name[:8]} of web: the log still has it." in told
+    assert f"the beginning of verification {mail.name[:8]} of web: the log still has it." in told
 
 
 def test_a_rewritten_verdict_is_told_by_its_mail_though_all_hashes_are_made_anew(line: CommandLine) -> None:
@@ -351,13 +353,13 @@ def test_a_full_disk_costs_the_proof_and_not_the_mail(line: CommandLine, monkeyp
 
 def test_a_mail_that_was_tried_already_stays_as_it_is(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process delivers between the verdict and the proof: the mail is out, and is not sent again."""
-    original = Auditing.proof_for_mails
+    original = Auditing.proofs_for_mails
 
-    def late(self: Auditing, topic: str, stream: UUID, after: int) -> EntryProof | None:
+    def late(self: Auditing, topics: Sequence[str], stream: UUID, after: int) -> tuple[EntryProof, ...]:
         assert line.run("outbox").exit_code == 0
-        return original(self, topic, stream, after)
+        return original(self, topics, stream, after)
 
-    monkeypatch.setattr(Auditing, "proof_for_mails", late)
+    monkeypatch.setattr(Auditing, "proofs_for_mails", late)
     before = mails(line)
     assert line.run("verify", "--latest").exit_code == NOT_BOOTED
     (mail,) = mails(line) - before

@@ -23,9 +23,9 @@ KEY = SigningKey(ORIGIN, b"k" * 32)
 STATE = b"\x82\xa4word\xa6FAILED\xa2at\xd7\xff" + bytes(8)
 
 
-def a_proof(index: int, size: int, state: bytes = STATE) -> EntryProof:
+def a_proof(index: int, size: int, state: bytes = STATE, stream: bytes = bytes(16)) -> EntryProof:
     entries = [
-        encode_entry(LogEntry(number + 1, bytes(16), 1, "verdict-reached:1", hashlib.sha256(state).digest()))
+        encode_entry(LogEntry(number + 1, stream, 1, "verdict-reached:1", hashlib.sha256(state).digest()))
         for number in range(size)
     ]
     leaves = [leaf_hash(entry) for entry in entries]
@@ -96,6 +96,12 @@ def test_the_independent_program_passes_no_altered_byte_of_what_is_proven(tmp_pa
 def test_the_independent_program_refuses(tmp_path: Path, altered: object, code: int) -> None:
     assert callable(altered)
     assert independent(tmp_path, proof_text(altered(a_proof(4, 11)))) == code
+
+
+@pytest.mark.parametrize(("stream", "code"), [(bytes(16), 0), (b"s" * 16, 1)])
+def test_proofs_of_two_verifications_in_one_mail_are_told(tmp_path: Path, stream: bytes, code: int) -> None:
+    text = f"{proof_text(a_proof(4, 11))}\n{proof_text(a_proof(7, 11, stream=stream))}"
+    assert independent(tmp_path, text) == code
 
 
 def test_a_proof_of_another_log_is_refused_by_the_independent_program(tmp_path: Path) -> None:
