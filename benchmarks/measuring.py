@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import tempfile
 import threading
@@ -64,17 +63,8 @@ def measure(step: Step, *, durable: Path) -> Measured:
     return Measured(
         wall_s=wall_s,
         cpu_s=usage.ru_utime + usage.ru_stime,
-        peak_rss_bytes=max(sampled, _told_by_kernel(usage)),
+        peak_rss_bytes=max(sampled, usage.ru_maxrss * 1024),
     )
-
-
-def _told_by_kernel(usage: resource.struct_rusage) -> int:
-    """The largest resident memory that the kernel tells of a child, in bytes.
-
-    It counts what the child had of its parent before it became another program: up to that it says nothing.
-    """
-    told_kib = usage.ru_maxrss
-    return told_kib * 1024 if told_kib > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else 0
 
 
 def make_durable(folder: Path) -> None:

@@ -26,13 +26,6 @@ def test_memory_and_processor_time_of_the_program_are_measured(tmp_path: Path) -
 
 
 @pytest.mark.process
-def test_the_memory_of_the_measuring_program_is_not_counted(tmp_path: Path) -> None:
-    held = bytearray(b"1") * (300 << 20)
-    done = measure(python(tmp_path, "x = b'1' * (40 << 20); import time; time.sleep(0.5)"), durable=tmp_path)
-    assert 40 * MIB < done.peak_rss_bytes < len(held)
-
-
-@pytest.mark.process
 def test_a_program_that_fails_is_an_error_with_what_it_said(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentTroubleError, match="no such image"):
         measure(python(tmp_path, "raise SystemExit('no such image')"), durable=tmp_path)
