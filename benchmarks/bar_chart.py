@@ -36,7 +36,8 @@ def bar_chart(title: str, names: Sequence[str], values: Mapping[str, Sequence[fl
     thickness = (_ROW_HEIGHT - 4) / max(1, len(values))
     for row, name in enumerate(names):
         base = height - _TOP - (row + 1) * _ROW_HEIGHT
-        drawing.add(String(_LABEL_WIDTH - 6, base + 6, name, fontName=_FONT, fontSize=8, textAnchor="end"))
+        # From the left: whoever shows the drawing may have a wider font than was reckoned with.
+        drawing.add(String(8, base + 6, name, fontName=_FONT, fontSize=8))
         for number, series in enumerate(values.values()):
             y = base + 2 + (len(values) - 1 - number) * thickness
             colour = HexColor(_COLOURS[number])

@@ -233,7 +233,8 @@ def chart(axis: Axis, rows: Rows) -> str:
     ordered = sorted(rows.items())
     lines = {axis.columns[key].label: [(across(at), row[key]) for at, row in ordered] for key in axis.charted}
     told = f"powers of ten of {axis.across}" if axis.logarithmic else axis.across
-    return size_chart(axis.title, lines, across=told)
+    first = math.floor(across(ordered[0][0])) if axis.logarithmic and ordered[0][0] > 0 else 0
+    return size_chart(axis.title, lines, across=told, across_min=first)
 
 
 def _grown(rows: Rows, key: str, column: Column) -> str:

@@ -18,22 +18,28 @@ _COLOURS = ("#17703a", "#2c5f8a", "#d9932f", "#9db4c8")
 
 
 def size_chart(
-    title: str, lines: Mapping[str, Sequence[tuple[float, float]]], across: str = "size of the disk, GiB"
+    title: str,
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    across: str = "size of the disk, GiB",
+    across_min: float = 0,
 ) -> str:
-    """For each line its points, ascending; ``across`` says what the horizontal axis is. Returns the SVG document."""
+    """For each line its points, ascending; ``across`` says what the horizontal axis is, from ``across_min`` on.
+
+    Returns the SVG document.
+    """
     drawing: Any = Drawing(_WIDTH, _HEIGHT)
     drawing.add(String(8, _HEIGHT - 16, title, fontName=f"{_FONT}-Bold", fontSize=11))
     drawing.add(String(_WIDTH - 20, 6, across, fontName=_FONT, fontSize=8, textAnchor="end"))
     plot: Any = LinePlot()
-    plot.x, plot.y, plot.width, plot.height = 40, 32, _WIDTH - 60, _HEIGHT - 76
+    plot.x, plot.y, plot.width, plot.height = 40, 32, _WIDTH - 60, _HEIGHT - 82
     plot.data = [list(points) for points in lines.values()]
-    plot.xValueAxis.valueMin = plot.yValueAxis.valueMin = 0
+    plot.xValueAxis.valueMin, plot.yValueAxis.valueMin = across_min, 0
     plot.xValueAxis.labels.fontName = plot.yValueAxis.labels.fontName = _FONT
     plot.xValueAxis.labels.fontSize = plot.yValueAxis.labels.fontSize = 8
     plot.yValueAxis.visibleGrid = True
     plot.yValueAxis.gridStrokeColor = HexColor("#dde2e7")
     legend: Any = Legend()
-    legend.x, legend.y, legend.boxAnchor = _WIDTH - 20, _HEIGHT - 4, "ne"
+    legend.x, legend.y, legend.boxAnchor = 8, _HEIGHT - 24, "nw"
     legend.fontName, legend.fontSize, legend.columnMaximum, legend.dxTextSpace = _FONT, 9, 1, 4
     legend.dx = legend.dy = 8
     legend.alignment = "right"

@@ -16,14 +16,14 @@ _FILE_BYTES_MAX = 4 * MIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """``factor`` 1 is for tests. ``seed`` decides on everything that is drawn."""
+    """``factor`` 1 is small, a quarter of it does for tests. ``seed`` decides on everything that is drawn."""
 
-    factor: int
+    factor: float
     seed: str
 
     def mib(self, small: int) -> int:
         """So many MiB in the smallest scale, in bytes of this one."""
-        return small * self.factor * MIB
+        return round(small * self.factor * 4) * MIB // 4
 
     def drawing(self, purpose: str) -> random.Random:
         """A source of randomness for one purpose."""

@@ -80,7 +80,7 @@ def light_step(_folder: Path, number: int) -> int:
 
 @pytest.mark.process
 def test_the_memory_of_a_step_is_its_own_and_not_its_parents(tmp_path: Path) -> None:
-    held = bytearray(b"x") * (600 << 20)
+    held = bytearray(b"x") * (300 << 20)
     found = stepped(light_step, tmp_path, 41)
 
     assert found.returned == 42

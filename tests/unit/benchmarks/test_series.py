@@ -26,7 +26,7 @@ from tests.doubles.exported_folder import CommandLine
 
 pytestmark = pytest.mark.process
 Made = dict[str, tuple[DiskSeries, ...]]
-SCALE = Scale(factor=1, seed="tested")
+SCALE = Scale(factor=0.25, seed="tested")
 ON_EXT4 = ("installs", "upgraded", "database", "clones", "logs")
 TEST_KINDS = ("upgraded", "database", "ntfs", "clones", "logs", "noise", "empty")
 
@@ -96,7 +96,7 @@ def test_the_database_is_sound_and_changes_from_age_to_age(made: Made, tmp_path:
     contents = set()
     for age in made["database"][0].ages:
         file = tmp_path / f"{age.stem}.sqlite"
-        Ext4Volume(age, 32 * MIB).read(DATABASE, file)
+        Ext4Volume(age, SCALE.mib(32)).read(DATABASE, file)
         with closing(sqlite3.connect(file)) as database:
             assert database.execute("pragma integrity_check").fetchone() == ("ok",)
             contents.add(database.execute("select count(*), sum(total) from orders").fetchone())
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others(made: Made, t
     (tmp_path / "again").mkdir()
     (tmp_path / "other").mkdir()
     again = make_series(tmp_path / "again", kinds, SCALE)
-    other = make_series(tmp_path / "other", ["database", "noise"], Scale(factor=1, seed="another"))
+    other = make_series(tmp_path / "other", ["database", "noise"], Scale(factor=0.25, seed="another"))
     for kind in kinds:
         for one, two in zip(made[kind], again[kind], strict=True):
             assert all(age.read_bytes() == copy.read_bytes() for age, copy in zip(one.ages, two.ages, strict=True))
