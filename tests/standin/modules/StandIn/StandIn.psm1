@@ -43,6 +43,7 @@ function ConvertFrom-StandInValue($Entry) {
         'int64' { return [long]$value }
         'boolean' { return [bool]$value }
         'guid' { return [guid]$value }
+        'object' { return (New-StandInObject $value) }
         'datetime' { return ([DateTimeOffset]::Parse($value)).LocalDateTime }
     }
     throw "the stand-in has no type $($Entry.type)"
