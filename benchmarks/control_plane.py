@@ -1,7 +1,7 @@
 """What a backup of one machine asks of its host: verbs, WinRM exchanges and their bytes, for a full and an incremental.
 
-``python -m benchmarks.control_plane``: a machine with two disks on the stand-in host, over real WinRM with NTLM and sealed
-messages; counted at the server, with the messages as they are sealed. Needs root and samba.
+``python -m benchmarks.control_plane``: a machine with two disks on the stand-in host, over real WinRM with NTLM and
+sealed messages; counted at the server, with the messages as they are sealed. Needs root and samba.
 """
 
 from __future__ import annotations
