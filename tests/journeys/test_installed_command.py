@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.hyperv.verb_scripts import VERBS
 from tests.journeys.command import atesta
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,14 @@ def test_the_built_wheel_backs_a_disk_up_in_a_fresh_environment(tmp_path: Path, 
     home = tmp_path / "home"
     home.mkdir()
     assert "atesta" in atesta(home, "--version", command=command, environment=away).stdout
+    # The scripts of the verbs are data of the package.
+    verbs = (
+        "from adapters.hyperv.verb_scripts import VERBS, script_text; print(all(map(script_text, VERBS)), len(VERBS))"
+    )
+    asked = subprocess.run(
+        [str(fresh / "bin" / "python"), "-P", "-c", verbs], cwd=home, capture_output=True, text=True, check=True
+    )
+    assert asked.stdout.split() == ["True", str(len(VERBS))]
     atesta(home, "init", "--exports", str(exports), command=command, environment=away)
     atesta(home, "backup", "--no-verify", command=command, environment=away)
     atesta(home, "restore", "files@latest", "--to", "out", "--format", "raw", command=command, environment=away)
