@@ -75,9 +75,8 @@ def _tell_exchanges(host: StandInHost) -> None:
     exchanges = host.winrm.exchanges
     sent, received = sum(each.request_bytes for each in exchanges), sum(each.answer_bytes for each in exchanges)
     commands = sum(each.operation == "Command" for each in exchanges)
-    print(
-        f"  WinRM         {commands} scripts, {len(exchanges)} requests, {sent >> 10} KiB out, {received >> 10} KiB back"
-    )
+    both_ways = f"{sent >> 10} KiB out, {received >> 10} KiB back"
+    print(f"  WinRM         {commands} scripts, {len(exchanges)} requests, {both_ways}")
     exchanges.clear()
 
 
