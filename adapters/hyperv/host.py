@@ -20,6 +20,7 @@ from adapters.hyperv.verb_schemas import (
     HostFacts,
     JobArguments,
     JobReply,
+    ListMachinesArguments,
     MachineArguments,
     MachineReply,
     MergeReply,
@@ -76,9 +77,12 @@ class HyperVHost:
         """What the host says of itself."""
         return self._caller.call("host-facts", Arguments(), HostFacts)
 
-    def list_machines(self) -> tuple[MachineReply, ...]:
-        """All machines of the host."""
-        return self._caller.call("list-machines", Arguments(), tuple[MachineReply, ...])
+    def list_machines(self, machine_id: str = "") -> tuple[MachineReply, ...]:
+        """All machines of the host; with an id only that one, or none."""
+        replies = self._caller.call(
+            "list-machines", ListMachinesArguments(machine_id=machine_id), tuple[MachineReply, ...]
+        )
+        return tuple(reply for reply in replies if not machine_id or reply.id.casefold() == machine_id.casefold())
 
     def take_checkpoint(
         self, machine_id: str, *, consistency: int, ignore_not_snapshottable: bool = False

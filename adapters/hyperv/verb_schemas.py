@@ -56,6 +56,12 @@ class TakeCheckpointArguments(MachineArguments, frozen=True, kw_only=True):
     ignore_not_snapshottable: bool = False
 
 
+class ListMachinesArguments(Arguments, frozen=True, kw_only=True):
+    """All machines, or the one whose id is given."""
+
+    machine_id: Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$")] = ""
+
+
 class JobArguments(Arguments, frozen=True, kw_only=True):
     """One job."""
 

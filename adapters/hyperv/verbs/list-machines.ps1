@@ -58,6 +58,8 @@ Invoke-Verb {
         $id = [string]$system.Name
         # The host itself is listed as well, by its name.
         if ($id -notmatch $GuidPattern -or -not $current.ContainsKey($id)) { continue }
+        # Only one is asked for while it is watched: what follows costs as much as a machine has disks.
+        if ($A.machine_id -and $id -ne $A.machine_id) { continue }
         $settings = $current[$id]
         $disks = foreach ($disk in (Get-AttachedDisks $settings)) {
             $facts = Get-DiskFacts $disk.path

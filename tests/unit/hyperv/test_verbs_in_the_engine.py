@@ -52,7 +52,7 @@ def test_the_host_tells_of_itself() -> None:
 
 
 def test_machines_are_listed_without_the_host_itself() -> None:
-    (machine,) = told("list-machines", {}, tuple[MachineReply, ...])
+    (machine,) = told("list-machines", {"machine_id": ""}, tuple[MachineReply, ...])
     assert (machine.id, machine.generation, machine.memory_bytes) == (VM, 2, 8 << 30)
     assert machine.notes == "it's\ngroß"
     assert [(disk.controller, disk.controller_number, disk.location) for disk in machine.disks] == [
@@ -60,6 +60,11 @@ def test_machines_are_listed_without_the_host_itself() -> None:
         ("SCSI", 0, 3),
     ]
     assert [checkpoint.kind for checkpoint in machine.checkpoints] == ["recovery", "user"]
+
+
+def test_one_machine_is_listed_by_its_id() -> None:
+    for machine_id, count in ((VM.lower(), 1), ("00000000-0000-4000-8000-00000000dead", 0)):
+        assert len(told("list-machines", {"machine_id": machine_id}, tuple[MachineReply, ...])) == count
 
 
 def test_a_checkpoint_is_asked_for_with_the_settings_that_the_host_knows(tmp_path: Path) -> None:
