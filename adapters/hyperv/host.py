@@ -17,6 +17,7 @@ from adapters.hyperv.verb_schemas import (
     ConfigurationFileReply,
     DoctorFacts,
     FrozenDiskReply,
+    GuestFacts,
     HostFacts,
     JobArguments,
     JobReply,
@@ -30,6 +31,7 @@ from adapters.hyperv.verb_schemas import (
     SetStateArguments,
     StartedJob,
     TakeCheckpointArguments,
+    ThumbnailReply,
 )
 
 _UNDER_WAY = frozenset({2, 3, 4, 6})
@@ -175,3 +177,11 @@ class HyperVHost:
     def doctor_facts(self) -> DoctorFacts:
         """Rights of the user, limits of WinRM, and which classes and commands there are."""
         return self._caller.call("doctor-facts", Arguments(), DoctorFacts)
+
+    def thumbnail(self, machine_id: str) -> ThumbnailReply:
+        """The console of a machine now. Raises HostRefusalError with NO_FRAME while it shows nothing."""
+        return self._caller.call("thumbnail", MachineArguments(machine_id=machine_id), ThumbnailReply)
+
+    def guest_facts(self, machine_id: str) -> GuestFacts:
+        """The heartbeat of a machine, and what its guest tells of itself."""
+        return self._caller.call("guest-facts", MachineArguments(machine_id=machine_id), GuestFacts)

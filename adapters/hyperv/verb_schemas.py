@@ -230,6 +230,28 @@ class MergeReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     status: tuple[Small, ...]
 
 
+class ThumbnailReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The console as it is now: rows of RGB565, little-endian, deflated without a header, in base64."""
+
+    width: Annotated[int, msgspec.Meta(ge=1, le=8192)]
+    height: Annotated[int, msgspec.Meta(ge=1, le=8192)]
+    pixels: str
+
+
+class GuestItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that a guest tells of itself (KVP), such as ``OSName``. Untrusted text."""
+
+    name: str
+    value: str
+
+
+class GuestFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``heartbeat`` is Msvm_HeartbeatComponent.OperationalStatus, empty where there is no such service."""
+
+    heartbeat: tuple[Small, ...]
+    items: tuple[GuestItem, ...]
+
+
 class MembershipReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether the user is in a group of the host."""
 
