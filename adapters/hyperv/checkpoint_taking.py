@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.hyperv.errors import HostRefusalError, JobFailedError, JobUnknownError
+from adapters.hyperv.errors import HostRefusalError, HostSilentError, JobFailedError, JobUnknownError
 from adapters.hyperv.host import RECOVERY_CHECKPOINT_CLASS, HyperVHost
 from adapters.hyperv.patience import Patience, Watch
 from adapters.hyperv.verb_schemas import MachineReply
@@ -73,18 +73,18 @@ class CheckpointTaking:
         before = self._recovery_checkpoints()
         what = f"a recovery checkpoint of {self._machine.name}"
         self._journal.owe(DebtKind.CHECKPOINT, what, before=before, keeps=self._keeps)
-        started = self._host.take_checkpoint(self._machine.id, consistency=level)
-        told = started.checkpoint
         try:
-            told = self._host.wait(started.job, self._patience.job_seconds).id_of(RECOVERY_CHECKPOINT_CLASS) or told
-        except JobUnknownError:
+            started = self._host.take_checkpoint(self._machine.id, consistency=level)
+            finished = self._host.wait(started.job, self._patience.job_seconds)
+            told = finished.id_of(RECOVERY_CHECKPOINT_CLASS) or started.checkpoint
+        except (JobUnknownError, HostSilentError):
             told = ""
         checkpoint = told or self._the_only_new_one(before)
         self._journal.owe(DebtKind.CHECKPOINT, what, subject=checkpoint, before=before, keeps=self._keeps)
         return checkpoint
 
     def _the_only_new_one(self, before: tuple[str, ...]) -> str:
-        """For a job that does not say what it made."""
+        """For a job that does not say what it made, or an answer that was lost."""
         self._watch.idle()
         new = appeared(before, self._recovery_checkpoints())
         if len(new) != 1:

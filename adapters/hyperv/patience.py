@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from adapters.hyperv.errors import HostCode, NotOnHostError
 from adapters.hyperv.host import HyperVHost
-from adapters.hyperv.machine_facts import busy_with, power_of
+from adapters.hyperv.machine_facts import busy_with, is_busy, power_of
 from adapters.hyperv.verb_schemas import MachineReply
 from domain.errors import BusyError
 from domain.model.snapshot_method import PowerState
+
+_PAUSE_FIRST_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Watch:
 
     def idle(self) -> MachineReply:
         """The machine once the host does nothing with it. Raises BusyError when that takes too long."""
-        end = self._patience.monotonic() + self._patience.idle_seconds
+        pauses, end = _pauses(self._patience.pause_seconds), self._patience.monotonic() + self._patience.idle_seconds
         while True:
             reply = self.look()
             doing = busy_with(reply)
@@ -63,17 +65,31 @@ class Watch:
                     where=f"{self._host.name}: {reply.name}",
                     next_step="See what the host does with it; the next backup tries again.",
                 )
-            self.pause()
+            self._patience.sleep(next(pauses))
+            self._wait_while_told_busy(pauses, end)
+
+    def _wait_while_told_busy(self, pauses: Iterator[float], end: float) -> None:
+        """Ask only for this machine's status: listing all of a host's machines again and again would be a burden."""
+        while self._patience.monotonic() < end and is_busy(self._host.merge_state(self._machine_id).status):
+            self._patience.sleep(next(pauses))
 
     def merged(self) -> bool:
         """Wait a while for the machine's disks to be merged; whether they are."""
-        end = self._patience.monotonic() + self._patience.merge_seconds
+        pauses, end = _pauses(self._patience.pause_seconds), self._patience.monotonic() + self._patience.merge_seconds
         while self._host.merge_state(self._machine_id).merging:
             if self._patience.monotonic() >= end:
                 return False
-            self.pause()
+            self._patience.sleep(next(pauses))
         return True
 
     def pause(self) -> None:
-        """Let some time pass between two looks."""
+        """Let some time pass, so that something that was begun shows."""
         self._patience.sleep(self._patience.pause_seconds)
+
+
+def _pauses(longest_seconds: float) -> Iterator[float]:
+    """Short ones first: most of what a host does is over soon."""
+    pause = _PAUSE_FIRST_S
+    while True:
+        yield min(pause, longest_seconds)
+        pause *= 1.5

@@ -16,7 +16,7 @@ from winrm.exceptions import WinRMOperationTimeoutError
 from winrm.protocol import Protocol
 
 from adapters.hyperv.connection import HostConnection, open_protocol, wait_at_most
-from adapters.hyperv.errors import HostSilentError
+from adapters.hyperv.errors import HostRefusesUserError, HostSilentError
 from adapters.hyperv.framed_reply import reply_of
 from adapters.hyperv.remote_call import bad_reply
 from adapters.hyperv.winrm_trouble import TROUBLES, ConnectionLostError, trouble_of
@@ -81,8 +81,14 @@ class RemoteShell:
         try:
             return self._run(verb, script, arguments, end, sent)
         except TROUBLES as error:
+            was_signed_in = bool(self._shell_id)
             self._forget()
             trouble = trouble_of(error, self._connection)
+            if was_signed_in and isinstance(trouble, HostRefusesUserError):
+                # A new connection below the session, which nobody signed in on: the old one was lost.
+                trouble = ConnectionLostError(
+                    "The connection to the host was lost.", where=trouble.where, next_step="Try later."
+                )
             if isinstance(trouble, ConnectionLostError):
                 trouble.may_have_run = sent_whole
             raise trouble from error

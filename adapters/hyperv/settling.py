@@ -6,17 +6,18 @@ it has just ended or was killed days ago. Each step may be done again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from adapters.hyperv.changes import mark_of
 from adapters.hyperv.checkpoint_taking import STATE_RUNNING
-from adapters.hyperv.errors import HostRefusalError, JobUnknownError, NotOnHostError
+from adapters.hyperv.errors import HostRefusalError, HostSilentError, JobUnknownError, NotOnHostError
 from adapters.hyperv.host import REFERENCE_POINT_CLASS, HyperVHost
 from adapters.hyperv.machine_facts import power_of
 from adapters.hyperv.patience import Patience, Watch
 from adapters.hyperv.reference_point_lists import held_points, tracked_disks
-from adapters.hyperv.verb_schemas import FrozenDiskReply, StartedJob
+from adapters.hyperv.verb_schemas import FrozenDiskReply, MachineReply, StartedJob
 from domain.errors import EnvironmentTroubleError
 from domain.model.debts import Debt, DebtKind
 from domain.model.reference_points import OwnReferencePoint, appeared, plan_reference_points
@@ -69,7 +70,9 @@ class Settling:
             self._watch.pause()
             power = power_of(self._watch.idle())
         if power is PowerState.SAVED:
-            self._done_on_host(self._host.set_state(self._machine_id, STATE_RUNNING))
+            self._carried_out(lambda: self._host.set_state(self._machine_id, STATE_RUNNING))
+            if power_of(self._watch.idle()) is not PowerState.RUNNING:
+                raise self._not_so("The host says that the machine was started, but it does not run.")
             self._journal.done(debt, "the machine runs again")
             self._remarks.append("The machine had been saved for a backup and runs again.")
         elif power is PowerState.RUNNING:
@@ -80,8 +83,7 @@ class Settling:
 
     def _after_conversion(self, debt: Debt) -> None:
         """A conversion was begun. Its checkpoint is still there, or became the reference point that is new."""
-        self._watch.idle()
-        if debt.subject in self._recovery_checkpoints():
+        if debt.subject in _recovery_checkpoints(self._watch.idle()):
             self._journal.done(debt, "the checkpoint was not converted")
             return
         own = [point.reference_point_id for point in self._journal.reference_points()]
@@ -97,8 +99,7 @@ class Settling:
         self._journal.done(debt, "the conversion was over")
 
     def _checkpoint(self, debt: Debt) -> None:
-        self._watch.idle()
-        there = self._recovery_checkpoints()
+        there = _recovery_checkpoints(self._watch.idle())
         mine = (debt.subject,) if debt.subject else appeared(debt.before, there)
         mine = tuple(one for one in mine if one in there)
         if len(mine) > 1:
@@ -128,12 +129,11 @@ class Settling:
         )
         try:
             self._convert(debt, checkpoint, frozen, before)
-        except JobUnknownError:
+        except (JobUnknownError, HostSilentError):
             self._after_conversion(conversion)
-            return checkpoint not in self._recovery_checkpoints()
+            return checkpoint not in _recovery_checkpoints(self._watch.look())
         except HostRefusalError as error:
-            self._watch.idle()
-            if checkpoint not in self._recovery_checkpoints():
+            if checkpoint not in _recovery_checkpoints(self._watch.idle()):
                 self._after_conversion(conversion)
                 return True
             self._journal.done(conversion, f"the host refused: {error.what}")
@@ -172,7 +172,9 @@ class Settling:
         plan = plan_reference_points(self._journal.reference_points(), held_points(self._host, self._machine_id))
         for one in plan.destroy:
             with suppress(NotOnHostError):
-                self._done_on_host(self._host.destroy_reference_point(self._machine_id, one))
+                self._carried_out(partial(self._host.destroy_reference_point, self._machine_id, one))
+            if one in self._reference_point_ids():
+                raise self._not_so(f"The host says that the reference point {one} is destroyed, but it is still there.")
             self._journal.gone(one, "superseded and destroyed")
         if plan.keep:
             for one in plan.gone:
@@ -185,29 +187,33 @@ class Settling:
 
     def _destroy(self, checkpoint: str) -> None:
         try:
-            self._done_on_host(self._host.destroy_checkpoint(self._machine_id, checkpoint))
+            self._carried_out(lambda: self._host.destroy_checkpoint(self._machine_id, checkpoint))
         except NotOnHostError:
             return
-        self._watch.idle()
-        if checkpoint in self._recovery_checkpoints():
-            raise EnvironmentTroubleError(
-                "The host says that the recovery checkpoint is removed, but it is still there.",
-                where=f"{self._host.name}: {self._machine_id}: {checkpoint}",
-                next_step="Look at the machine's checkpoints on the host; the next start tries again.",
-            )
+        if checkpoint in _recovery_checkpoints(self._watch.idle()):
+            raise self._not_so(f"The host says that the checkpoint {checkpoint} is removed, but it is still there.")
 
     def _watch_merge(self) -> None:
         if not self._watch.merged():
             self._remarks.append("The host is still merging the machine's disks; the next backup waits for it.")
 
-    def _done_on_host(self, started: StartedJob) -> None:
+    def _carried_out(self, call: Callable[[], StartedJob]) -> None:
+        """Have the host do something. When its answer is lost, what became of it is for the caller to look up."""
         try:
-            self._host.wait(started.job, self._patience.job_seconds)
-        except JobUnknownError:
+            self._host.wait(call().job, self._patience.job_seconds)
+        except (JobUnknownError, HostSilentError):
             self._watch.idle()
 
-    def _recovery_checkpoints(self) -> tuple[str, ...]:
-        return tuple(one.id for one in self._watch.look().checkpoints if one.kind == "recovery")
+    def _not_so(self, what: str) -> EnvironmentTroubleError:
+        return EnvironmentTroubleError(
+            what,
+            where=f"{self._host.name}: {self._machine_id}",
+            next_step="Look at the machine on the host; the next start tries again.",
+        )
 
     def _reference_point_ids(self) -> tuple[str, ...]:
         return tuple(one.id for one in self._host.reference_points(self._machine_id))
+
+
+def _recovery_checkpoints(reply: MachineReply) -> tuple[str, ...]:
+    return tuple(one.id for one in reply.checkpoints if one.kind == "recovery")

@@ -9,14 +9,13 @@ from typing import Any
 from tests.standin import wql
 from tests.standin.cim_instances import Row, components, instances
 from tests.standin.cim_schema import ASSOCIATIONS, CLASSES, CimClass
+from tests.standin.host_work import REFERENCE_POINT_CLASS, SETTINGS_CLASS
 from tests.standin.hyperv_cmdlets import CMDLETS
 from tests.standin.misbehaviour import Misbehaviour
 from tests.standin.model import (
     DONE,
     INVALID_PARAMETER,
     JOB_STARTED,
-    REFERENCE_POINT_CLASS,
-    SETTINGS_CLASS,
     HostModel,
     NotThereError,
     Outcome,

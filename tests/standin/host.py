@@ -10,6 +10,7 @@ from typing import Self
 from adapters.hyperv.connection import HostConnection
 from tests.standin.cim_service import CimService
 from tests.standin.engine import find_engine, programs
+from tests.standin.held_disks import HeldDisks
 from tests.standin.model import HostModel
 from tests.standin.samba import SambaServer
 from tests.standin.shells import Shells
@@ -41,6 +42,9 @@ class StandInHost:
                 folder / "samba", self.model.drives, name=name, requires_encryption=requires_encryption
             )
             self.model.on_reboot.append(self.shares.restart)
+            self.held_disks = HeldDisks(self.model, self.shares)
+            self.model.on_reboot.append(self.held_disks.follow)
+            self.model.on_change.append(self.held_disks.follow)
         self._parts = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -50,6 +54,7 @@ class StandInHost:
             if self.shares is not None:
                 self.shares.password = self.winrm.password
                 parts.enter_context(self.shares)
+                parts.callback(self.held_disks.close)
             self._parts = parts.pop_all()
         return self
 
@@ -90,5 +95,3 @@ class StandInHost:
         self.model.reboot()
         self.model.is_up = True
         self.winrm.listen()
-        if self.shares is not None:
-            self.shares.restart()

@@ -15,9 +15,9 @@ from threading import RLock
 from uuid import uuid4
 
 from domain.model.extents import Extent
-from tests.standin.jobs import EXCEPTION, WITH_WARNINGS, Affected, Job, JobFailure, JobList, run
+from tests.standin.host_work import REFERENCE_POINT_CLASS, SETTINGS_CLASS, HostWork
+from tests.standin.jobs import EXCEPTION, WITH_WARNINGS, Affected, Job, JobList, run
 from tests.standin.machine import (
-    VSS_SERVICE,
     Activity,
     Checkpoint,
     Machine,
@@ -26,8 +26,9 @@ from tests.standin.machine import (
     State,
     standard_services,
 )
+from tests.standin.machine_files import attached_disk, write_configuration
 from tests.standin.misbehaviour import Misbehaviour, Misbehaviours
-from tests.standin.virtual_disk import Layer, VirtualDisk, base_disk
+from tests.standin.virtual_disk import Layer, VirtualDisk
 
 DONE, JOB_STARTED = 0, 4096
 FAILED, NOT_SUPPORTED, INVALID_PARAMETER, IN_USE, INVALID_STATE, FILE_NOT_FOUND = (
@@ -38,10 +39,6 @@ FAILED, NOT_SUPPORTED, INVALID_PARAMETER, IN_USE, INVALID_STATE, FILE_NOT_FOUND 
     32775,
     32779,
 )
-
-SETTINGS_CLASS = "Msvm_VirtualSystemSettingData"
-REFERENCE_POINT_CLASS = "Msvm_VirtualSystemReferencePoint"
-MACHINE_CLASS = "Msvm_ComputerSystem"
 
 
 class NotThereError(LookupError):
@@ -82,12 +79,13 @@ class HostModel:
         self.is_up = True
         self.boots = 1
         self.job_ticks = 2
-        self.merge_ticks = 2
         self.machines: dict[str, Machine] = {}
         self.jobs = JobList()
         self.misbehaviours = Misbehaviours()
+        self.work = HostWork(self.misbehaviours, self.now)
         self.lock = RLock()
         self.on_reboot: list[Callable[[], None]] = []
+        self.on_change: list[Callable[[], None]] = []
         self._elapsed = 0.0
 
     def add_machine(
@@ -111,15 +109,17 @@ class HostModel:
         machine.integration = standard_services()
         machine.nics = [Nic(name="Network Adapter", switch="External", mac=f"00155D{len(self.machines):06X}")]
         for number, content in enumerate(disks):
-            machine.disks.append(self._attached(machine, number, content, f"disk{number}"))
-        self._write_configuration(folder, machine.configuration_file, machine)
+            machine.disks.append(self._new_disk(machine, number, content, f"disk{number}"))
+        write_configuration(machine, machine.configuration_file)
         with self.lock:
             self.machines[identity] = machine
+            self.changed()
         return machine
 
     def replace_disk(self, machine: Machine, number: int, content: bytes | Path) -> VirtualDisk:
         """Another disk in the same slot: the InstanceID of its setting stays, its GUID does not."""
-        machine.disks[number] = self._attached(machine, number, content, f"new{number}")
+        machine.disks[number] = self._new_disk(machine, number, content, f"new{number}")
+        self.changed()
         return machine.disks[number]
 
     def misbehave(self, *what: Misbehaviour, times: int | None = None) -> None:
@@ -135,28 +135,33 @@ class HostModel:
 
     def take_user_checkpoint(self, machine: Machine, name: str = "before the update") -> Checkpoint:
         """What a person does in Hyper-V Manager."""
-        return self._freeze(machine, "user", name, 0)
+        with self.lock:
+            made = self.work.freeze(machine, "user", name, 0)
+            self.changed()
+            return made
 
     def delete_user_checkpoint(self, machine: Machine, checkpoint: Checkpoint) -> None:
-        self._drop(machine, checkpoint)
+        self.work.drop(machine, checkpoint)
 
     def apply_user_checkpoint(self, machine: Machine, checkpoint: Checkpoint) -> None:
         """Go back: change tracking begins anew."""
-        later = machine.checkpoints[machine.checkpoints.index(checkpoint) + 1 :]
-        for disk in machine.disks:
-            disk.revert(checkpoint.id)
-        machine.checkpoints = [held for held in machine.checkpoints if held not in later]
-        machine.reference_points.clear()
+        with self.lock:
+            for disk in machine.disks:
+                disk.revert(checkpoint.id)
+            machine.checkpoints = machine.checkpoints[: machine.checkpoints.index(checkpoint) + 1]
+            machine.reference_points.clear()
+            self.changed()
 
     def lose_reference_points(self, machine: Machine) -> None:
         """Someone else destroyed them."""
         for point in tuple(machine.reference_points):
-            self._destroy_point(machine, point)
+            self.work.forget_point(machine, point)
 
     def remove_machine(self, machine: Machine) -> None:
         """Deleted, or moved away; its files stay where they are."""
         with self.lock:
             del self.machines[machine.id]
+            self.changed()
 
     def reboot(self) -> None:
         """Jobs and shells are gone, checkpoints stay; running machines come up again, merges begin anew."""
@@ -212,8 +217,14 @@ class HostModel:
         """Work goes on. Each request to the host calls this first."""
         with self.lock:
             for machine in self.machines.values():
-                self._merge_a_little(machine)
+                self.work.merge_a_little(machine)
             self.jobs.tick(self._elapsed)
+            self.changed()
+
+    def changed(self) -> None:
+        """Tell who follows which files are live."""
+        for told in self.on_change:
+            told()
 
     def machine(self, machine_id: str) -> Machine:
         found = self.machines.get(machine_id.upper())
@@ -257,7 +268,7 @@ class HostModel:
         machine = self.machine(machine_id)
         if self._is_busy(machine) or self._happens(Misbehaviour.CHECKPOINT_REFUSED):
             return Outcome(code=INVALID_STATE)
-        work = partial(self._recovery_checkpoint, machine, consistency, ignore)
+        work = partial(self.work.take_recovery_checkpoint, machine, consistency, ignore)
         return self._started("CreateSnapshot", machine, Activity.CREATING_CHECKPOINT, work)
 
     def convert_to_reference_point(self, checkpoint_id: str) -> Outcome:
@@ -269,7 +280,7 @@ class HostModel:
             return Outcome(code=INVALID_STATE)
         if not machine.tracks_changes:
             return Outcome(code=NOT_SUPPORTED)
-        work = partial(self._conversion, machine, checkpoint)
+        work = partial(self.work.convert, machine, checkpoint)
         return self._started("ConvertToReferencePoint", machine, Activity.DELETING_CHECKPOINT, work)
 
     def destroy_checkpoint(self, checkpoint_id: str) -> Outcome:
@@ -279,7 +290,7 @@ class HostModel:
             return Outcome(code=IN_USE)
         if self._is_busy(machine):
             return Outcome(code=INVALID_STATE)
-        work = partial(self._destruction, machine, checkpoint)
+        work = partial(self.work.destroy_checkpoint, machine, checkpoint)
         return self._started("DestroySnapshot", machine, Activity.DELETING_CHECKPOINT, work)
 
     def destroy_reference_point(self, point_id: str) -> Outcome:
@@ -287,7 +298,7 @@ class HostModel:
         machine, point = self.reference_point(point_id)
         if self._happens(Misbehaviour.DESTROY_REFUSED):
             return Outcome(code=IN_USE)
-        work = partial(self._point_destruction, machine, point)
+        work = partial(self.work.destroy_point, machine, point)
         return self._started("DestroyReferencePoint", machine, None, work)
 
     def request_state_change(self, machine_id: str, state: int) -> Outcome:
@@ -299,7 +310,7 @@ class HostModel:
             return Outcome(code=INVALID_PARAMETER)
         if asked not in allowed[machine.state]:
             return Outcome(code=INVALID_STATE)
-        return self._started("RequestStateChange", machine, None, partial(self._state_change, machine, asked))
+        return self._started("RequestStateChange", machine, None, partial(self.work.change_state, machine, asked))
 
     def virtual_disk_changes(self, path: str, limit_id: str, offset: int, length: int) -> Changes:
         """GetVirtualDiskChanges: of a file that a checkpoint holds still, or of a machine that does not run."""
@@ -323,29 +334,10 @@ class HostModel:
             processed = min(processed, 1 << 20)
         return Changes(code=DONE, processed=processed, ranges=disk.changed(since, until, Extent(offset, processed)))
 
-    def _attached(self, machine: Machine, number: int, content: bytes | Path, stem: str) -> VirtualDisk:
+    def _new_disk(self, machine: Machine, number: int, content: bytes | Path, stem: str) -> VirtualDisk:
         path = f"{machine.home}\\Virtual Hard Disks\\{stem}.vhdx"
-        file = self.local_path(path)
         oracle = self.folder / "oracle" / f"{machine.id}-{stem}.raw"
-        disk_id, size_bytes = base_disk(content, file, oracle=oracle)
-        on_scsi = machine.generation == 2
-        return VirtualDisk(
-            disk_id=disk_id,
-            size_bytes=size_bytes,
-            controller="SCSI" if on_scsi else "IDE",
-            controller_number=0 if on_scsi else number // 2,
-            location=number if on_scsi else number % 2,
-            layers=[Layer(path=path, file=file)],
-            initial=oracle,
-        )
-
-    def _write_configuration(self, folder: Path, name: str, machine: Machine) -> None:
-        file = folder.joinpath(*name.split("\\"))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(f"stand-in configuration of {machine.id}".encode().ljust(4096, b"\0"))
-        file.with_suffix(".vmrs").write_bytes(bytes(8192))
-        if machine.generation == 2:
-            file.with_suffix(".vmgs").write_bytes(bytes(4096))
+        return attached_disk(machine, number, content, path, file=self.local_path(path), oracle=oracle)
 
     def _happens(self, what: Misbehaviour) -> bool:
         return self.misbehaviours.happens(what)
@@ -365,6 +357,7 @@ class HostModel:
             job.hangs = self._happens(Misbehaviour.JOB_HANGS)
             if self._happens(Misbehaviour.AT_ONCE):
                 run(job, self._elapsed)
+                self.changed()
                 return _outcome_of(job)
             return Outcome(code=JOB_STARTED, job=self.jobs.add(job).id)
 
@@ -373,96 +366,6 @@ class HostModel:
         if self._happens(Misbehaviour.JOB_WARNS):
             job.ends_in = WITH_WARNINGS
         return [] if self._happens(Misbehaviour.AFFECTED_UNTOLD) else affected
-
-    def _recovery_checkpoint(self, machine: Machine, consistency: int, ignore: bool) -> list[Affected]:
-        running = machine.state is State.RUNNING
-        vss = machine.service(VSS_SERVICE)
-        if self._happens(Misbehaviour.CHECKPOINT_FAILS):
-            raise JobFailure(f"'{machine.name}' failed to create a recovery checkpoint.")
-        if consistency == 1 and running and (not vss.enabled or vss.status[0] not in {2, 3}):
-            raise JobFailure(f"Production checkpoints cannot be created for '{machine.name}': no VSS integration.")
-        if consistency == 1 and running and self._happens(Misbehaviour.VSS_FAILS):
-            raise JobFailure(f"Production checkpoints cannot be created for '{machine.name}': a VSS writer failed.")
-        if machine.passes_a_disk_through and not ignore:
-            raise JobFailure(f"'{machine.name}' has a disk of which no checkpoint can be taken.", NOT_SUPPORTED)
-        made = self._freeze(machine, "recovery", f"{machine.name} - Backup", consistency)
-        return [Affected(kind=SETTINGS_CLASS, id=made.id), Affected(kind=MACHINE_CLASS, id=machine.id)]
-
-    def _freeze(self, machine: Machine, kind: str, name: str, consistency: int) -> Checkpoint:
-        with self.lock:
-            checkpoint = Checkpoint(
-                id=f"Microsoft:{str(uuid4()).upper()}",
-                name=name,
-                kind=kind,
-                created_utc=self.now(),
-                consistency=consistency,
-                positions={disk.disk_id: disk.now for disk in machine.disks},
-            )
-            for disk in machine.disks:
-                disk.freeze(checkpoint.id)
-                if kind == "recovery" and machine.tracks_changes:
-                    checkpoint.rct[disk.disk_id] = disk.track()
-            machine.checkpoints.append(checkpoint)
-            self._write_configuration(machine.folder, machine.configuration_of(checkpoint), machine)
-            return checkpoint
-
-    def _conversion(self, machine: Machine, checkpoint: Checkpoint) -> list[Affected]:
-        if self._happens(Misbehaviour.CONVERSION_FAILS):
-            raise JobFailure(f"The checkpoint of '{machine.name}' could not be converted.")
-        disks = [(disk, checkpoint.rct[disk.disk_id]) for disk in machine.disks if disk.disk_id in checkpoint.rct]
-        point = ReferencePoint(
-            id=f"Microsoft:{str(uuid4()).upper()}",
-            consistency=checkpoint.consistency,
-            disks=disks,
-            instance_ids=[machine.storage_id(disk, machine.settings_id) for disk, _ in disks],
-        )
-        machine.reference_points.append(point)
-        self._drop(machine, checkpoint)
-        return [Affected(kind=REFERENCE_POINT_CLASS, id=point.id), Affected(kind=MACHINE_CLASS, id=machine.id)]
-
-    def _destruction(self, machine: Machine, checkpoint: Checkpoint) -> list[Affected]:
-        if self._happens(Misbehaviour.DESTROY_FAILS):
-            raise JobFailure(f"The checkpoint of '{machine.name}' could not be destroyed.")
-        for disk in machine.disks:
-            disk.forget(checkpoint.rct.get(disk.disk_id, ""))
-        self._drop(machine, checkpoint)
-        return [Affected(kind=MACHINE_CLASS, id=machine.id)]
-
-    def _drop(self, machine: Machine, checkpoint: Checkpoint) -> None:
-        machine.checkpoints.remove(checkpoint)
-        configuration = machine.folder.joinpath(*machine.configuration_of(checkpoint).split("\\"))
-        for suffix in (".vmcx", ".vmrs", ".vmgs"):
-            configuration.with_suffix(suffix).unlink(missing_ok=True)
-        machine.merge_ticks_left = self.merge_ticks
-
-    def _merge_a_little(self, machine: Machine) -> None:
-        if not machine.merge_ticks_left or self._happens(Misbehaviour.MERGE_NEVER_ENDS):
-            return
-        machine.merge_ticks_left -= 1
-        if machine.merge_ticks_left or self._happens(Misbehaviour.MERGE_FAILS):
-            return
-        for disk in machine.disks:
-            disk.collapse(held.id for held in machine.checkpoints)
-
-    def _point_destruction(self, machine: Machine, point: ReferencePoint) -> list[Affected]:
-        if self._happens(Misbehaviour.DESTROY_FAILS):
-            raise JobFailure(f"The reference point of '{machine.name}' could not be destroyed.")
-        self._destroy_point(machine, point)
-        return [Affected(kind=MACHINE_CLASS, id=machine.id)]
-
-    def _destroy_point(self, machine: Machine, point: ReferencePoint) -> None:
-        machine.reference_points.remove(point)
-        for disk, rct_id in point.disks:
-            disk.forget(rct_id)
-
-    def _state_change(self, machine: Machine, asked: State) -> list[Affected]:
-        if asked is State.RUNNING and self._happens(Misbehaviour.START_FAILS):
-            raise JobFailure(f"'{machine.name}' failed to start.", 32778)
-        if asked is State.SAVED and self._happens(Misbehaviour.SAVE_FAILS):
-            raise JobFailure(f"'{machine.name}' failed to save its state.")
-        machine.state = asked
-        machine.state_changes.append(asked)
-        return [Affected(kind=MACHINE_CLASS, id=machine.id)]
 
     def find_layer(self, path: str) -> tuple[Machine, VirtualDisk, Layer] | None:
         for machine in self.machines.values():

@@ -17,6 +17,7 @@ from typing import Self
 from uuid import uuid4
 
 from smbprotocol.connection import Connection
+from smbprotocol.exceptions import SMBException
 from smbprotocol.open import (
     CreateDisposition,
     CreateOptions,
@@ -91,6 +92,7 @@ class SambaServer:
         self.user = USER
         self.password = secrets.token_urlsafe(18)
         self.port = 0
+        self.starts = 0
 
     def __enter__(self) -> Self:
         self._state.mkdir(parents=True, exist_ok=True)
@@ -122,6 +124,7 @@ class SambaServer:
                     preexec_fn=_end_with_parent,
                 )
             if self._answers():
+                self.starts += 1
                 return
             self.kill()
             self.port = _free_port()
@@ -154,26 +157,16 @@ class SambaServer:
     @contextlib.contextmanager
     def held(self, host_path: str) -> Iterator[None]:
         """Hold a file open without sharing, as a host holds the disk that its running machine writes to."""
-        drive, _, rest = host_path.partition(":\\")
-        connection = Connection(uuid4(), "127.0.0.1", self.port)
-        connection.connect(timeout=30)
+        files = UnsharedFiles(self)
         try:
-            session = Session(connection, self.user, self.password)
-            session.connect()
-            tree = TreeConnect(session, f"\\\\127.0.0.1\\{drive}$")
-            tree.connect()
-            file = Open(tree, rest)
-            file.create(
-                ImpersonationLevel.Impersonation,
-                FilePipePrinterAccessMask.GENERIC_READ | FilePipePrinterAccessMask.GENERIC_WRITE,
-                FileAttributes.FILE_ATTRIBUTE_NORMAL,
-                0,
-                CreateDisposition.FILE_OPEN,
-                CreateOptions.FILE_NON_DIRECTORY_FILE,
-            )
+            files.open(host_path)
             yield
         finally:
-            connection.disconnect(close=False)
+            files.close()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -198,6 +191,39 @@ class SambaServer:
             check=True,
             capture_output=True,
         )
+
+
+class UnsharedFiles:
+    """Files that one connection holds open, with which nobody else may do anything."""
+
+    def __init__(self, server: SambaServer) -> None:
+        self._connection = Connection(uuid4(), "127.0.0.1", server.port)
+        self._connection.connect(timeout=30)
+        self._session = Session(self._connection, server.user, server.password)
+        self._session.connect()
+        self._trees: dict[str, TreeConnect] = {}
+
+    def open(self, host_path: str) -> Open:
+        """Raises SMBException when someone has it open, or it is not there."""
+        drive, _, rest = host_path.partition(":\\")
+        if drive not in self._trees:
+            self._trees[drive] = TreeConnect(self._session, f"\\\\127.0.0.1\\{drive}$")
+            self._trees[drive].connect()
+        file = Open(self._trees[drive], rest)
+        file.create(
+            ImpersonationLevel.Impersonation,
+            FilePipePrinterAccessMask.GENERIC_READ | FilePipePrinterAccessMask.GENERIC_WRITE,
+            FileAttributes.FILE_ATTRIBUTE_NORMAL,
+            0,
+            CreateDisposition.FILE_OPEN,
+            CreateOptions.FILE_NON_DIRECTORY_FILE,
+        )
+        return file
+
+    def close(self) -> None:
+        """Let go of all, also when the server is gone."""
+        with contextlib.suppress(SMBException, OSError, ValueError):
+            self._connection.disconnect(close=False)
 
 
 def why_not() -> str:

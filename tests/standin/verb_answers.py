@@ -55,11 +55,20 @@ def answer(model: HostModel, verb: str, arguments: Json) -> Json:
     """The whole reply of a verb, as its script would frame it."""
     with model.lock:
         model.tick()
-        try:
-            return {"ok": True, "value": _VERBS[verb](model, arguments)}
-        except VerbError as error:
-            failure = {"code": error.code, "message": str(error), "where": error.where}
-            return {"ok": False, "error": failure}
+        return _answered(model, verb, arguments)
+
+
+def quietly_answered(model: HostModel, verb: str, arguments: Json) -> bytes:
+    """The reply of a verb that only reads, as JSON, without work going on."""
+    with model.lock:
+        return json.dumps(_answered(model, verb, arguments)).encode()
+
+
+def _answered(model: HostModel, verb: str, arguments: Json) -> Json:
+    try:
+        return {"ok": True, "value": _VERBS[verb](model, arguments)}
+    except VerbError as error:
+        return {"ok": False, "error": {"code": error.code, "message": str(error), "where": error.where}}
 
 
 def _host_facts(model: HostModel, _: Json) -> Json:
@@ -159,7 +168,7 @@ def _configuration_files(model: HostModel, arguments: Json) -> list[Json]:
     machine, checkpoint = _checkpoint(model, arguments)
     name = machine.configuration_of(checkpoint)
     found = []
-    for suffix in (".vmcx", ".vmgs", ".vmrs"):
+    for suffix in (".vmcx", ".vmrs", ".vmgs"):
         path = machine.home + "\\" + name.removesuffix(".vmcx") + suffix
         file = model.local_path(path)
         if file.exists():
@@ -317,4 +326,4 @@ def _slot(disk: VirtualDisk) -> Json:
 
 
 def _moment(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from uuid import uuid4
 
 from domain.model.extents import Extent, aligned, clipped
@@ -40,6 +41,7 @@ class VirtualDisk:
     rct_id: str = ""
     writes: list[tuple[int, bytes]] = field(default_factory=list)
     tracked: dict[str, int] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def leaf(self) -> Layer:
@@ -52,9 +54,10 @@ class VirtualDisk:
 
     def write(self, offset: int, data: bytes) -> None:
         """A guest's write, whole sectors."""
-        with LiveVhdx(self.leaf.file) as file:
-            file.write(offset, data)
-        self.writes.append((offset, data))
+        with self.lock:
+            with LiveVhdx(self.leaf.file) as file:
+                file.write(offset, data)
+            self.writes.append((offset, data))
 
     def content(self, position: int | None = None) -> bytes:
         """What the guest saw at ``position``, from the write log and not from the disk's files: the byte oracle."""
@@ -63,8 +66,12 @@ class VirtualDisk:
             raw[offset : offset + len(data)] = data
         return bytes(raw)
 
-    def freeze(self, checkpoint: str) -> None:
-        """The leaf holds still from now on; a new one takes the writes."""
+    def freeze(self, checkpoint: str) -> int:
+        """The leaf holds still from now on; a new one takes the writes. Gives the position."""
+        with self.lock:
+            return self._freeze(checkpoint)
+
+    def _freeze(self, checkpoint: str) -> int:
         below = self.leaf
         stem = Path(below.path.rsplit("\\", 1)[-1]).stem.split("_")[0]
         name = f"{stem}_{str(uuid4()).upper()}.avhdx"
@@ -73,11 +80,12 @@ class VirtualDisk:
         create_child(file, below.file, parent_path=below.path)
         below.held_by, below.frozen_at = checkpoint, self.now
         self.layers.append(Layer(path=path, file=file))
+        return below.frozen_at
 
-    def track(self) -> str:
-        """A new tracking id for this moment."""
+    def track(self, position: int) -> str:
+        """A new tracking id for a moment."""
         self.rct_id = "rctX:" + str(uuid4()).replace("-", ":") + ":00000001"
-        self.tracked[self.rct_id] = self.now
+        self.tracked[self.rct_id] = position
         return self.rct_id
 
     def forget(self, rct_id: str) -> None:
@@ -91,7 +99,10 @@ class VirtualDisk:
 
     def collapse(self, checkpoints: Iterable[str]) -> None:
         """Merge the file above each one that none of ``checkpoints`` holds into it."""
-        held = set(checkpoints)
+        with self.lock:
+            self._collapse(set(checkpoints))
+
+    def _collapse(self, held: set[str]) -> None:
         for index in range(len(self.layers) - 2, -1, -1):
             below, above = self.layers[index : index + 2]
             if below.held_by in held:
@@ -105,16 +116,17 @@ class VirtualDisk:
 
     def revert(self, checkpoint: str) -> None:
         """Apply a checkpoint: what was written since is gone, and so is what was tracked."""
-        index = next(number for number, layer in enumerate(self.layers) if layer.held_by == checkpoint)
-        for layer in self.layers[index + 1 :]:
-            layer.file.unlink()
-        kept = self.layers[index]
-        del self.layers[index + 1 :]
-        assert kept.frozen_at is not None
-        del self.writes[kept.frozen_at :]
-        self.freeze(checkpoint)
-        self.rct_id = ""
-        self.tracked.clear()
+        with self.lock:
+            index = next(number for number, layer in enumerate(self.layers) if layer.held_by == checkpoint)
+            for layer in self.layers[index + 1 :]:
+                layer.file.unlink()
+            kept = self.layers[index]
+            del self.layers[index + 1 :]
+            assert kept.frozen_at is not None
+            del self.writes[kept.frozen_at :]
+            self._freeze(checkpoint)
+            self.rct_id = ""
+            self.tracked.clear()
 
     def changed(self, since: int, until: int, window: Extent) -> list[tuple[int, int]]:
         """The ranges of ``window`` written between two positions, on the grid of the tracking."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from adapters.hyperv.errors import HostSilentError
 from adapters.hyperv.verb_schemas import Arguments
 from domain.errors import BadInputError, BusyError, EnvironmentTroubleError
 from domain.events.backup import BackupFailed, ChangesDetermined, PostSnapshot, PrepareForSnapshot, SnapshotTaken
@@ -305,6 +306,54 @@ def test_hosts_that_tell_little_of_their_jobs_are_cleaned_up_as_well(
         assert repository.restored(repository.points()[-1]) == [vm.content()]
 
     check_host(model, vm)
+    assert len(vm.reference_points) == 1
+
+
+class LostAnswer(ModelCaller):
+    """The host does what is asked, and the answer to the first ``verb`` is lost."""
+
+    def __init__(self, model: HostModel, verb: str) -> None:
+        super().__init__(model)
+        self._verb = verb
+
+    def call(self, verb: str, arguments: Arguments, reply_type: type[T]) -> T:
+        reply = super().call(verb, arguments, reply_type)
+        if verb == self._verb:
+            self._verb = ""
+            raise HostSilentError("The connection ended in the middle of a verb.")
+        return reply
+
+
+@pytest.mark.parametrize("verb", ["take-checkpoint", "convert-checkpoint", "destroy-reference-point", "job"])
+def test_an_answer_that_is_lost_does_not_lose_the_backup_nor_what_is_to_be_cleaned_up(
+    repository: OpenRepository, model: HostModel, vm: Machine, verb: str
+) -> None:
+    back_up(repository, model)
+    vm.write(0, 0, noise(3, 4096))
+    source = source_of_host(model, caller=LostAnswer(model, verb))
+    (machine,) = source.machines()
+
+    summary = repository.workflow().back_up(source, machine)
+
+    assert not any("ALARM" in remark for remark in summary.remarks)
+    assert repository.restored(repository.points()[-1]) == [vm.content()]
+    check_host(model, vm)
+    vm.write(0, 4096, noise(4, 4096))
+    back_up(repository, model)
+    assert repository.restored(repository.points()[-1]) == [vm.content()]
+    check_host(model, vm)
+
+
+def test_a_reference_point_of_which_it_is_not_certain_what_it_names_is_not_started_from(
+    repository: OpenRepository, model: HostModel, vm: Machine
+) -> None:
+    source = source_of_host(model, caller=LostAnswer(model, "convert-checkpoint"))
+    (machine,) = source.machines()
+    repository.workflow().back_up(source, machine)
+
+    back_up(repository, model)
+
+    assert "was cut short" in recorded(repository, ChangesDetermined)[-1].cause
     assert len(vm.reference_points) == 1
 
 
