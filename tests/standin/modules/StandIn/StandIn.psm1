@@ -34,6 +34,7 @@ function ConvertFrom-StandInValue($Entry) {
         'string' { return [string]$value }
         'string[]' { return ,[string[]]@($value) }
         'uint8' { return [byte]$value }
+        'uint8[]' { return ,[Convert]::FromBase64String($value) }
         'uint16' { return [uint16]$value }
         'uint16[]' { return ,[uint16[]]@($value) }
         'uint32' { return [uint32]$value }
