@@ -38,7 +38,7 @@ class Watch:
 
     def look(self) -> MachineReply:
         """The machine now. Raises NotOnHostError."""
-        for reply in self._host.list_machines():
+        for reply in self._host.list_machines(self._machine_id):
             if reply.id.casefold() == self._machine_id.casefold():
                 return reply
         raise NotOnHostError(

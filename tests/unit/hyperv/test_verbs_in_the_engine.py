@@ -9,18 +9,21 @@ from typing import Any
 
 import pytest
 
+from adapters.hyperv.console_picture import console_picture
 from adapters.hyperv.errors import HostBusyError, HostCode, HostRefusalError, JobUnknownError, NotOnHostError
 from adapters.hyperv.remote_call import reply_value
 from adapters.hyperv.verb_schemas import (
     ChangedRangesReply,
     DoctorFacts,
     FrozenDiskReply,
+    GuestFacts,
     HostFacts,
     JobReply,
     MachineReply,
     MergeReply,
     ReferencePointReply,
     StartedJob,
+    ThumbnailReply,
 )
 from domain.errors import AtestaError
 from tests.standin.engine import needs_engine
@@ -52,7 +55,7 @@ def test_the_host_tells_of_itself() -> None:
 
 
 def test_machines_are_listed_without_the_host_itself() -> None:
-    (machine,) = told("list-machines", {}, tuple[MachineReply, ...])
+    (machine,) = told("list-machines", {"machine_id": ""}, tuple[MachineReply, ...])
     assert (machine.id, machine.generation, machine.memory_bytes) == (VM, 2, 8 << 30)
     assert machine.notes == "it's\ngroß"
     assert [(disk.controller, disk.controller_number, disk.location) for disk in machine.disks] == [
@@ -60,6 +63,11 @@ def test_machines_are_listed_without_the_host_itself() -> None:
         ("SCSI", 0, 3),
     ]
     assert [checkpoint.kind for checkpoint in machine.checkpoints] == ["recovery", "user"]
+
+
+def test_one_machine_is_listed_by_its_id() -> None:
+    for machine_id, count in ((VM.lower(), 1), ("00000000-0000-4000-8000-00000000dead", 0)):
+        assert len(told("list-machines", {"machine_id": machine_id}, tuple[MachineReply, ...])) == count
 
 
 def test_a_checkpoint_is_asked_for_with_the_settings_that_the_host_knows(tmp_path: Path) -> None:
@@ -155,6 +163,30 @@ def test_the_doctor_is_told_what_cannot_be_found_out() -> None:
     assert {one.value for one in facts.limits} == {-1}
     assert all(one.present for one in facts.classes)
     assert [(one.id, one.user_snapshot_type) for one in facts.checkpoint_policies] == [(VM, 0)]
+
+
+def test_the_console_comes_in_the_size_of_the_synthetic_head() -> None:
+    reply = told("thumbnail", {"machine_id": VM}, ThumbnailReply)
+    picture = console_picture(reply)
+    assert picture.size == (4, 2)
+    assert [picture.getpixel((x, 0)) for x in range(4)] == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+
+
+def test_a_machine_that_shows_nothing_has_no_frame() -> None:
+    with pytest.raises(HostRefusalError) as refused:
+        reply_value(
+            run_verb("thumbnail", {"machine_id": VM}, {"ATESTA_SIMULATED_DARK": "1"}),
+            ThumbnailReply,
+            verb="thumbnail",
+            host="simulated",
+        )
+    assert refused.value.code == HostCode.NO_FRAME
+
+
+def test_a_guest_tells_of_itself() -> None:
+    facts = told("guest-facts", {"machine_id": VM}, GuestFacts)
+    assert facts.heartbeat == (2, 32782)
+    assert [(item.name, item.value) for item in facts.items] == [("OSName", "Debian & more"), ("OSVersion", "")]
 
 
 def test_merging_is_seen_in_the_status() -> None:
