@@ -309,6 +309,23 @@ def test_hosts_that_tell_little_of_their_jobs_are_cleaned_up_as_well(
     assert len(vm.reference_points) == 1
 
 
+def test_superseded_reference_points_that_others_destroyed_are_owed_no_more_and_the_loss_is_still_told(
+    repository: OpenRepository, model: HostModel, vm: Machine
+) -> None:
+    back_up(repository, model)
+    model.misbehave(Misbehaviour.DESTROY_REFUSED)
+    back_up(repository, model)
+    model.behave()
+    model.lose_reference_points(vm)
+
+    repository.workflow().settle_owed(source_of_host(model), [vm.id.lower()])
+
+    repository.catalog.catch_up()
+    assert repository.catalog.owing() == []
+    back_up(repository, model)
+    assert recorded(repository, ChangesDetermined)[-1].cause == "the reference point of the last restore point is lost"
+
+
 class LostAnswer(ModelCaller):
     """The host does what is asked, and the answer to the first ``verb`` is lost."""
 
