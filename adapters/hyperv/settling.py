@@ -176,9 +176,9 @@ class Settling:
             if one in self._reference_point_ids():
                 raise self._not_so(f"The host says that the reference point {one} is destroyed, but it is still there.")
             self._journal.gone(one, "superseded and destroyed")
-        if plan.keep:
-            for one in plan.gone:
-                self._journal.gone(one, "not on the host any more")
+        # The newest one of all stays known even when it is lost: that is what the next backup says then.
+        for one in plan.gone if plan.keep else plan.gone[:-1]:
+            self._journal.gone(one, "not on the host any more")
         if plan.foreign:
             self._remarks.append(
                 f"The host holds {len(plan.foreign)} reference points of this machine that are not Atesta's; another "

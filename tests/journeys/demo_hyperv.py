@@ -51,9 +51,12 @@ def play(folder: Path, *, raw: Path | None = None, with_engine: bool = True) -> 
         environment = _configured(folder, host)
         _atesta(folder, environment, "doctor", "HV01", expected=(0, 5))
         _atesta(folder, environment, "machines")
+        host.winrm.exchanges.clear()
         _atesta(folder, environment, "backup", "web01", *(() if boots else ("--no-verify",)))
+        _tell_exchanges(host)
         first = _written(machine)
         _atesta(folder, environment, "backup", "web01", "--no-verify")
+        _tell_exchanges(host)
         _written(machine)
         _atesta(folder, environment, "points")
         _atesta(folder, environment, "restore", "web01@latest", "--to", "restored", "--format", "raw")
@@ -65,6 +68,16 @@ def play(folder: Path, *, raw: Path | None = None, with_engine: bool = True) -> 
     print(f"\n{time.monotonic() - started_s:.0f} s in all.")
     if left:
         raise SystemExit(1)
+
+
+def _tell_exchanges(host: StandInHost) -> None:
+    """What the backup cost on the way to the host, without the disks."""
+    exchanges = host.winrm.exchanges
+    sent, received = sum(each.request_bytes for each in exchanges), sum(each.answer_bytes for each in exchanges)
+    commands = sum(each.operation == "Command" for each in exchanges)
+    both_ways = f"{sent >> 10} KiB out, {received >> 10} KiB back"
+    print(f"  WinRM         {commands} scripts, {len(exchanges)} requests, {both_ways}")
+    exchanges.clear()
 
 
 def _configured(folder: Path, host: StandInHost) -> Mapping[str, str]:

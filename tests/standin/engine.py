@@ -25,6 +25,7 @@ from tests.standin.shells import Output, Process
 from tests.standin.verb_answers import answer
 
 MODULES = Path(__file__).with_name("modules")
+CLUSTER_MODULES = MODULES.with_name("cluster_modules")
 _BESIDE = Path(__file__).parents[3] / "shared" / "tools" / "pwsh"
 _NAMES = {"powershell", "powershell.exe"}
 _READ_BYTES = 64 << 10
@@ -55,7 +56,7 @@ class EnginePrograms:
         preload = ["-Preload", str(MODULES / "start.ps1")]
         environment = {
             "PATH": os.environ["PATH"],
-            "PSModulePath": str(MODULES),
+            "PSModulePath": os.pathsep.join(map(str, [MODULES, *([CLUSTER_MODULES] if self._model.cluster else [])])),
             "PWSH_ENGINE_CLIXML": "1",
             "PWSH_ENGINE_JSON_ARRAYS": "5.1",
             **self._environment,

@@ -67,6 +67,8 @@ _CONFIGURATION = """
   kernel oplocks = no
   kernel share modes = no
   deadtime = 1
+  unix extensions = no
+  wide links = yes
 """
 
 _SHARE = """

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import smbclient
 
 from adapters.hyperv.errors import HostUnreachableError
 from adapters.hyperv.host import HyperVHost
 from adapters.hyperv.shells import RemoteVerbs
 from tests.standin.host import StandInHost
 from tests.unit.disks.vhdx_images import MIB
+from tests.unit.standin.smb_reading import first_bytes
 
 pytestmark = pytest.mark.process
 
@@ -23,37 +23,23 @@ def verbs(standin_host: StandInHost) -> Iterator[HyperVHost]:
     caller.close()
 
 
-def read(host: StandInHost, path: str) -> bytes:
-    cache: dict[str, object] = {}
-    try:
-        smbclient.register_session(
-            "127.0.0.1", host.smb.user, host.smb.password, port=host.smb.port, connection_cache=cache
-        )
-        with smbclient.open_file(
-            host.smb.unc(path), "rb", buffering=0, share_access="rwd", connection_cache=cache, port=host.smb.port
-        ) as file:
-            return bytes(file.read(8))
-    finally:
-        smbclient.reset_connection_cache(fail_on_error=False, connection_cache=cache)
-
-
 def test_a_live_disk_cannot_be_read_and_a_frozen_one_can(standin_host: StandInHost, verbs: HyperVHost) -> None:
     machine = standin_host.model.add_machine("web", [bytes(MIB)])
     base = machine.disks[0].leaf.path
     with pytest.raises(OSError, match="0xc0000043"):
-        read(standin_host, base)
+        first_bytes(standin_host.smb, base)
     started = verbs.take_checkpoint(machine.id, consistency=2)
     checkpoint = verbs.wait(started.job, 60).id_of("Msvm_VirtualSystemSettingData")
-    assert read(standin_host, base) == b"vhdxfile"
+    assert first_bytes(standin_host.smb, base) == b"vhdxfile"
     with pytest.raises(OSError, match="0xc0000043"):
-        read(standin_host, machine.disks[0].leaf.path)
+        first_bytes(standin_host.smb, machine.disks[0].leaf.path)
     verbs.wait(verbs.destroy_checkpoint(machine.id, checkpoint).job, 60)
     while verbs.merge_state(machine.id).merging:
         pass
     with pytest.raises(OSError, match="0xc0000043"):
-        read(standin_host, base)
+        first_bytes(standin_host.smb, base)
     verbs.wait(verbs.set_state(machine.id, 6).job, 60)
-    assert read(standin_host, base) == b"vhdxfile"
+    assert first_bytes(standin_host.smb, base) == b"vhdxfile"
 
 
 def test_verbs_and_shares_answer_again_after_a_reboot(standin_host: StandInHost, verbs: HyperVHost) -> None:
@@ -62,7 +48,7 @@ def test_verbs_and_shares_answer_again_after_a_reboot(standin_host: StandInHost,
     standin_host.model.reboot()
     assert len(verbs.list_machines()) == 1
     with pytest.raises(OSError, match="0xc0000043"):
-        read(standin_host, machine.disks[0].leaf.path)
+        first_bytes(standin_host.smb, machine.disks[0].leaf.path)
 
 
 def test_without_power_nothing_answers(standin_host: StandInHost, verbs: HyperVHost) -> None:
@@ -71,7 +57,7 @@ def test_without_power_nothing_answers(standin_host: StandInHost, verbs: HyperVH
     with pytest.raises(HostUnreachableError):
         verbs.list_machines()
     with pytest.raises((OSError, ValueError)):
-        read(standin_host, machine.home)
+        first_bytes(standin_host.smb, machine.home)
     standin_host.power_on()
     assert [listed.name for listed in verbs.list_machines()] == ["web"]
 
