@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +53,35 @@ def test_it_answers_again_after_it_was_cut(server: SambaServer) -> None:
     server.start()
     assert server.port == port
     assert first_bytes(server, FILE)
+
+
+def runs(process_id: int) -> bool:
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(") ")[2][0] not in "ZX"
+
+
+def test_it_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from tests.standin.samba import SambaServer\n"
+        f"with SambaServer(pathlib.Path({str(tmp_path / 'samba')!r}), {{}}) as server:\n"
+        "    print(server.pid, flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=pipe, stdout=pipe, cwd=Path(__file__).parents[3]
+    ) as process:
+        assert process.stdout is not None
+        server = int(process.stdout.readline())
+        assert runs(server)
+        process.kill()
+    for _ in range(600):
+        if not runs(server):
+            return
+        time.sleep(0.05)
+    raise AssertionError("smbd runs on")
 
 
 def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:

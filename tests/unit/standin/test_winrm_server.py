@@ -80,13 +80,18 @@ def psrp(server: WinRmServer, *, password: str | None = None, auth: str = "negot
         encryption="auto" if server.has_tls else "always",
         cert_validation=str(server.ca_file) if server.ca_file else True,  # type: ignore[arg-type]
         operation_timeout=timeout_s,
-        read_timeout=timeout_s + 5,
+        read_timeout=timeout_s + 30,
         negotiate_service="http",
     )
 
 
 def pywinrm(
-    server: WinRmServer, *, transport: str = "ntlm", password: str | None = None, encryption: str = ""
+    server: WinRmServer,
+    *,
+    transport: str = "ntlm",
+    password: str | None = None,
+    encryption: str = "",
+    read_timeout_s: int = 30,
 ) -> Protocol:
     return Protocol(
         server.endpoint,
@@ -96,7 +101,7 @@ def pywinrm(
         ca_trust_path=str(server.ca_file) if server.ca_file else None,  # type: ignore[arg-type]
         message_encryption=encryption or ("auto" if server.has_tls else "always"),  # type: ignore[arg-type]
         operation_timeout_sec=1,
-        read_timeout_sec=2,
+        read_timeout_sec=read_timeout_s,
         proxy=None,
     )
 
@@ -224,11 +229,11 @@ def test_pypsrp_is_told_of_a_timeout_by_its_code(server: WinRmServer) -> None:
 
 def test_shells_that_are_idle_for_long_are_gone(server: WinRmServer) -> None:
     with psrp(server) as client:
-        shell = WinRS(client, idle_time_out=20)
+        shell = WinRS(client, idle_time_out=1000)
         shell.open()
-        server.shells.let_idle(10)
+        server.shells.let_idle(500)
         Process(shell, "echo").begin_invoke()
-        server.shells.let_idle(21)
+        server.shells.let_idle(1001)
         with pytest.raises(WSManFaultError) as fault:
             Process(shell, "echo").begin_invoke()
         assert fault.value.code == SHELL_NOT_FOUND
@@ -261,7 +266,7 @@ def test_after_a_reboot_shells_are_gone(server: WinRmServer) -> None:
 
 @pytest.mark.parametrize("trouble", _ERRORS)
 def test_each_trouble_happens_once(server: WinRmServer, trouble: Trouble) -> None:
-    client = pywinrm(server)
+    client = pywinrm(server, read_timeout_s=2 if trouble is Trouble.SILENT else 30)
     server.fail(trouble, "Create")
     before = server.shells.opened_count
     with pytest.raises(_ERRORS[trouble]):
@@ -269,6 +274,7 @@ def test_each_trouble_happens_once(server: WinRmServer, trouble: Trouble) -> Non
     was_done = trouble in {Trouble.DROPPED_UNANSWERED, Trouble.ANSWER_CUT}
     assert server.shells.opened_count == before + was_done
     client.transport.close_session()
+    server.heal()
     again = pywinrm(server)
     again.close_shell(again.open_shell())
 
