@@ -65,8 +65,7 @@ class World:
         """What the next command does before anything else."""
         with opened(self.folder, cut=cut) as repository:
             source = source_of_host(self.model, policy=self.policy, caller=CutCaller(self.model, cut) if cut else None)
-            machines = [machine.machine_id for machine in source.machines()]
-            remarks = repository.workflow().settle_owed(source, machines)
+            remarks = repository.workflow().settle_owed(source)
             assert not any("ALARM" in remark for remark in remarks), remarks
 
     def check(self, state: State, told: str) -> None:

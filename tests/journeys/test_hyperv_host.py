@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,15 @@ def test_a_host_that_is_down_is_told_and_the_others_are_listed_and_backed_up(
     assert backed_up.exit_code == 9, backed_up.output
     assert sorted(point["machine"] for point in line.points()) == ["exported", "web01"]
     assert line.run("backup", "web01").exit_code == 0
+
+
+def test_a_command_leaves_no_shell_on_the_host(tmp_path: Path) -> None:
+    with StandInHost(tmp_path / "standin", with_shares=False, with_engine=False) as host:
+        line = configured(tmp_path, host)
+        command, environment = line.process("machines", "--json")
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        assert json.loads(done.stdout) == []
+        assert host.winrm.shells.count == 0
 
 
 def test_a_wrong_password_says_so_and_is_nowhere(tmp_path: Path) -> None:

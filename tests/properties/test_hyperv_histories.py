@@ -103,7 +103,7 @@ class HostHistory(RuleBasedStateMachine):
             self.model.advance(20)
             with opened(self.folder / "repository") as repository:
                 source = source_of_host(self.model)
-                remarks = repository.workflow().settle_owed(source, [self.vm.id.lower()])
+                remarks = repository.workflow().settle_owed(source)
                 assert not any("ALARM" in remark for remark in remarks), remarks
                 self.model.advance(20)
                 assert self.model.leftovers() == []
