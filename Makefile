@@ -1,4 +1,5 @@
 # make demo   the main job on a real guest: back up, list, boot, picture, mail
+# make demo-hyperv   the same from a stand-in for a Hyper-V host (docs/stand-in.md)
 # make test   every check
 # make check  format, lint, types, import rules
 # make bench  every step by itself; make bench-peers compares with restic and borg
@@ -7,10 +8,13 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 STAMPS := .cache/stamps
 
-.PHONY: demo test check unit format bench bench-peers clean
+.PHONY: demo demo-hyperv test check unit format bench bench-peers clean
 
 demo: $(STAMPS)/system-demo $(STAMPS)/python
 	$(PYTHON) -m tests.journeys.demo --to demo
+
+demo-hyperv: $(STAMPS)/system-demo-hyperv $(STAMPS)/python
+	$(PYTHON) -m tests.journeys.demo_hyperv --to demo-hyperv
 
 test: $(STAMPS)/system-test $(STAMPS)/python check
 	$(PYTHON) -m pytest -n 2 --dist worksteal --benchmark-disable
@@ -47,4 +51,4 @@ $(STAMPS)/python: requirements.lock pyproject.toml | $(STAMPS)/system-demo
 	@touch $@
 
 clean:
-	rm -rf .venv .cache demo dist build
+	rm -rf .venv .cache demo demo-hyperv dist build

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -33,13 +32,13 @@ _CREDENTIAL_PREFIX = "atesta-host-password-"
 
 
 class Hosts:
-    """Every ``[[host]]``; each is reached when it is first asked, and its shells are ended with the process."""
+    """Every ``[[host]]``; each is reached when it is first asked, and `close` ends its shells."""
 
     def __init__(self, configuration: LoadedConfiguration, passwords_given: Mapping[str, str]) -> None:
         self._configuration = configuration
         self._passwords_given = passwords_given
         self._sections = {section.name: section for section in configuration.content.host}
-        self._callers: dict[str, VerbCaller] = {}
+        self._callers: dict[str, RemoteVerbs] = {}
         self._inventories = {name: HostInventory(name) for name in self._sections}
 
     @property
@@ -62,9 +61,7 @@ class Hosts:
     def caller(self, name: str) -> VerbCaller:
         """The way to a host's verbs; nothing is sent yet. Raises BadInputError, EnvironmentTroubleError."""
         if name not in self._callers:
-            verbs = RemoteVerbs(self.connection(name))
-            atexit.register(verbs.close)
-            self._callers[name] = verbs
+            self._callers[name] = RemoteVerbs(self.connection(name))
         return self._callers[name]
 
     def connection(self, name: str) -> HostConnection:
@@ -111,6 +108,11 @@ class Hosts:
             FileSource,
             open_image_with_parents,
         )
+
+    def close(self) -> None:
+        """End the shells on all hosts; what cannot be reached ends by itself."""
+        for caller in self._callers.values():
+            caller.close()
 
     def state_of(self, machine: Machine) -> str:
         """What a machine does, in a word, as last listed; empty for one of no host."""

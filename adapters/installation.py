@@ -90,6 +90,13 @@ class Installation:
 
         return Hosts(self.configuration, self._host_passwords_given)
 
+    def close(self) -> None:
+        """Let go of the hosts that were asked, if any."""
+        # Looked for where cached_property keeps it: closing makes nothing that was not used.
+        hosts: Hosts | None = self.__dict__.get("hosts")
+        if hosts is not None:
+            hosts.close()
+
     def is_on_host(self, machine: Machine) -> bool:
         """Whether a Hyper-V host listed the machine."""
         return any(host.name == machine.host for host in self.configuration.content.host)

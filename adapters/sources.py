@@ -65,9 +65,24 @@ class JoinedSources:
         return self._of(machine).frozen(machine, plan, journal)
 
     def settle(self, machine_id: str, journal: SourceJournal) -> tuple[str, ...]:
-        """Let the sources that list the machine put right what is owed."""
-        sources = dict.fromkeys(source for (_, listed), source in self._source_of.items() if listed == machine_id)
-        return tuple(remark for source in sources for remark in source.settle(machine_id, journal))
+        """Let the sources that list the machine put right what is owed; all of them, when none lists it any more.
+
+        A machine may have been excluded since, or have moved to a host that cannot be listed now. Raises the first
+        trouble when something stays owed.
+        """
+        listing = dict.fromkeys(source for (_, listed), source in self._source_of.items() if listed == machine_id)
+        if listing:
+            return tuple(remark for source in listing for remark in source.settle(machine_id, journal))
+        remarks: list[str] = []
+        troubles: list[AtestaError] = []
+        for source in self._sources:
+            try:
+                remarks += source.settle(machine_id, journal)
+            except AtestaError as trouble:
+                troubles.append(trouble)
+        if troubles and journal.debts():
+            raise troubles[0]
+        return tuple(remarks)
 
     def _of(self, machine: Machine) -> MachineSource:
         source = self._source_of.get((machine.host, machine.machine_id))

@@ -52,13 +52,12 @@ def run(
         from domain.workflows.selection import select_machines
 
         atesta = session.atesta()
-        listed = session.machines(atesta)
-        machines = select_machines(listed, names or [])
+        machines = select_machines(session.machines(atesta), names or [])
         if dry_run:
             _print_dry_run(session, machines, json=json)
             return
         vault = session.vault(atesta, meanwhile=atesta.import_backup)
-        _settle_owed(session, atesta, vault, listed)
+        _settle_owed(session, atesta, vault)
         profiling = Profiling(atesta.configuration.workers) if profile else None
         summaries, failures = _back_up_all(
             session, atesta, vault, machines, profiling, full=full, compare_source=compare_source
@@ -83,13 +82,13 @@ def run(
             raise typer.Exit(exit_code)
 
 
-def _settle_owed(session: Session, atesta: Atesta, vault: Vault, listed: tuple[Machine, ...]) -> None:
+def _settle_owed(session: Session, atesta: Atesta, vault: Vault) -> None:
     """First of all, what killed backups left on hosts: of every machine, not of the chosen ones only."""
     if not atesta.owing():
         return
     with TerminalProgress(session.err) as progress:
         workflow = atesta.backup_workflow(vault, progress)
-        for remark in workflow.settle_owed(atesta.source, [machine.machine_id for machine in listed]):
+        for remark in workflow.settle_owed(atesta.source):
             session.err.print(Text(cleaned(remark)), soft_wrap=True)
 
 

@@ -83,7 +83,8 @@ class DueJobs:
         if not self._atesta.owing():
             return ()
         workflow = self._atesta.backup_workflow(self._opened(), self._progress)
-        return workflow.settle_owed(self._atesta.source, [machine.machine_id for machine in self._machines or ()])
+        _ = self._machines  # the source knows where a machine is once it has listed them
+        return workflow.settle_owed(self._atesta.source)
 
     def _back_up(self, job: DueJob) -> JobOutcome:
         if not job.subject.machine_id:

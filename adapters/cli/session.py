@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,8 @@ class Session:
     out: Console
     err: Console
     command: str = "atesta"
+    opened: list[Atesta] = field(default_factory=list)
+    """What is to be closed at the end."""
 
     @staticmethod
     def output() -> Console:
@@ -59,7 +61,14 @@ class Session:
         from adapters.composition import Atesta
         from adapters.configuration import find_configuration, load_configuration
 
-        return Atesta(load_configuration(find_configuration(self.configuration_file)), actor=self.actor)
+        made = Atesta(load_configuration(find_configuration(self.configuration_file)), actor=self.actor)
+        self.opened.append(made)
+        return made
+
+    def close(self) -> None:
+        """Let go of the hosts that were asked."""
+        for atesta in self.opened:
+            atesta.close()
 
     @property
     def actor(self) -> Actor:
@@ -153,9 +162,11 @@ def exit_code_of_troubles(atesta: Atesta, *, is_some_done: bool) -> int:
 
 @contextmanager
 def told(session: Session) -> Iterator[None]:
-    """Turn errors into messages on stderr and documented exit codes."""
+    """Turn errors into messages on stderr and documented exit codes; at the end, let go of the hosts."""
     try:
-        yield
+        with ExitStack() as at_the_end:
+            at_the_end.callback(session.close)
+            yield
         sys.stdout.flush()
     except AtestaError as error:
         print_error(session.err, error)

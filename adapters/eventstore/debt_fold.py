@@ -45,7 +45,8 @@ WHERE ?1 IS NULL OR debt.machine_id = ?1 ORDER BY debt.number
 _REFERENCE_POINTS = "SELECT value FROM reference_point WHERE machine_id = ? ORDER BY number"
 _RUN_OF_POINT = "SELECT backup_id FROM reference_point WHERE machine_id = ? AND reference_point_id = ?"
 _OWING = """
-SELECT machine_id, MIN(number) AS number FROM debt GROUP BY machine_id
+SELECT debt.machine_id, MIN(debt.number) AS number FROM debt LEFT JOIN run USING (backup_id)
+WHERE NOT ?1 OR run.state <> 'running' GROUP BY debt.machine_id
 UNION SELECT machine_id, MIN(number) FROM reference_point GROUP BY machine_id HAVING COUNT(*) > 1
 ORDER BY number
 """
@@ -101,9 +102,12 @@ class DebtRows:
             for row in self._rows(_DEBTS, machine_id)
         ]
 
-    def owing(self: _Rows) -> Sequence[str]:
-        """The machines for which something is owed, or which have reference points that are superseded."""
-        return list(dict.fromkeys(row["machine_id"] for row in self._rows(_OWING)))
+    def owing(self: _Rows, *, by_ended_runs: bool = False) -> Sequence[str]:
+        """The machines for which something is owed, or which have reference points that are superseded.
+
+        ``by_ended_runs`` leaves out what a run owes that goes on, or was killed and is not closed yet.
+        """
+        return list(dict.fromkeys(row["machine_id"] for row in self._rows(_OWING, by_ended_runs)))
 
     def reference_points(self: _Rows, machine_id: str) -> Sequence[OwnReferencePoint]:
         """Atesta's reference points of a machine that are not known to be gone, oldest first."""

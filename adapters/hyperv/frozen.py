@@ -82,22 +82,30 @@ class IdentifiedDisk:
 def in_machine_order(
     machine: MachineReply, frozen: Sequence[FrozenDiskReply], where: str
 ) -> list[tuple[DiskReply, FrozenDiskReply]]:
-    """Each disk of the machine with its frozen file, found by GUID.
+    """Each disk of the machine with its frozen file, found by GUID, or by its place where the host tells no GUID.
 
     Raises EnvironmentTroubleError when they are not the same disks: a backup without one of them would be none.
     """
-    by_id = {disk.disk_id.casefold(): disk for disk in frozen}
-    pairs = [(disk, by_id.get(disk.disk_id.casefold())) for disk in machine.disks]
-    found = [(disk, held) for disk, held in pairs if held is not None]
-    if len(found) != len(machine.disks) or len(by_id) != len(frozen) or len(frozen) != len(machine.disks):
+    found = [(disk, held) for disk in machine.disks for held in _frozen_of(disk, frozen)]
+    is_one_to_one = len({held.path for _, held in found}) == len(found) == len(machine.disks) == len(frozen)
+    if not is_one_to_one:
         raise EnvironmentTroubleError(
-            f"The checkpoint holds {len(frozen)} disks, and {len(found)} of them are among the machine's "
-            f"{len(machine.disks)}.",
+            f"The checkpoint holds {len(frozen)} disks, and the machine has {len(machine.disks)}, of which "
+            f"{len(found)} are among them.",
             where=where,
             next_step="Run the backup again; if it stays so, see whether the machine has disks of which no checkpoint "
             "can be taken (pass-through, shared).",
         )
     return found
+
+
+def _frozen_of(disk: DiskReply, frozen: Sequence[FrozenDiskReply]) -> Sequence[FrozenDiskReply]:
+    same = [held for held in frozen if held.disk_id and held.disk_id.casefold() == disk.disk_id.casefold()]
+    return same or [held for held in frozen if not held.disk_id and _place(held) == _place(disk)]
+
+
+def _place(disk: DiskReply | FrozenDiskReply) -> tuple[str, int, int]:
+    return disk.controller, disk.controller_number, disk.location
 
 
 def dynamic_disks(disks: Sequence[tuple[str, FrozenDisk]]) -> tuple[str, ...]:

@@ -17,9 +17,11 @@ from adapters.hyperv.verb_schemas import (
     ConfigurationFileReply,
     DoctorFacts,
     FrozenDiskReply,
+    GuestFacts,
     HostFacts,
     JobArguments,
     JobReply,
+    ListMachinesArguments,
     MachineArguments,
     MachineReply,
     MergeReply,
@@ -29,6 +31,7 @@ from adapters.hyperv.verb_schemas import (
     SetStateArguments,
     StartedJob,
     TakeCheckpointArguments,
+    ThumbnailReply,
 )
 
 _UNDER_WAY = frozenset({2, 3, 4, 6})
@@ -76,9 +79,12 @@ class HyperVHost:
         """What the host says of itself."""
         return self._caller.call("host-facts", Arguments(), HostFacts)
 
-    def list_machines(self) -> tuple[MachineReply, ...]:
-        """All machines of the host."""
-        return self._caller.call("list-machines", Arguments(), tuple[MachineReply, ...])
+    def list_machines(self, machine_id: str = "") -> tuple[MachineReply, ...]:
+        """All machines of the host; with an id only that one, or none."""
+        replies = self._caller.call(
+            "list-machines", ListMachinesArguments(machine_id=machine_id), tuple[MachineReply, ...]
+        )
+        return tuple(reply for reply in replies if not machine_id or reply.id.casefold() == machine_id.casefold())
 
     def take_checkpoint(
         self, machine_id: str, *, consistency: int, ignore_not_snapshottable: bool = False
@@ -171,3 +177,11 @@ class HyperVHost:
     def doctor_facts(self) -> DoctorFacts:
         """Rights of the user, limits of WinRM, and which classes and commands there are."""
         return self._caller.call("doctor-facts", Arguments(), DoctorFacts)
+
+    def thumbnail(self, machine_id: str) -> ThumbnailReply:
+        """The console of a machine now. Raises HostRefusalError with NO_FRAME while it shows nothing."""
+        return self._caller.call("thumbnail", MachineArguments(machine_id=machine_id), ThumbnailReply)
+
+    def guest_facts(self, machine_id: str) -> GuestFacts:
+        """The heartbeat of a machine, and what its guest tells of itself."""
+        return self._caller.call("guest-facts", MachineArguments(machine_id=machine_id), GuestFacts)

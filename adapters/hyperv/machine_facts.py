@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PureWindowsPath
 
 from adapters.hyperv.verb_schemas import HostFacts, IntegrationReply, MachineReply
@@ -48,6 +49,11 @@ def power_of(reply: MachineReply) -> PowerState:
 def busy_with(reply: MachineReply) -> str:
     """What the host is doing with the machine, in words; empty for nothing that a backup waits for."""
     return next((BUSY_STATUS[status] for status in reply.status if status in BUSY_STATUS), "")
+
+
+def is_busy(status: Sequence[int]) -> bool:
+    """Whether an OperationalStatus says that the host does something with the machine."""
+    return any(one in BUSY_STATUS for one in status)
 
 
 def build_of(host: HostFacts) -> int:

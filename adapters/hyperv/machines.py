@@ -112,7 +112,7 @@ class HyperVMachines:
     def _opened(self, files: HostFiles, stack: ExitStack, live: DiskReply, held: FrozenDiskReply) -> FrozenDisk:
         disk = files.disk(held.path)
         stack.callback(disk.close)
-        return IdentifiedDisk(disk, live.disk_id.lower().strip("{}"))
+        return IdentifiedDisk(disk, (held.disk_id or live.disk_id).lower().strip("{}") or disk.disk_id)
 
     def _with_partition_tables(
         self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from adapters.hyperv.errors import HostCode, NotOnHostError
 from adapters.hyperv.host import HyperVHost
-from adapters.hyperv.machine_facts import busy_with, power_of
+from adapters.hyperv.machine_facts import busy_with, is_busy, power_of
 from adapters.hyperv.verb_schemas import MachineReply
 from domain.errors import BusyError
 from domain.model.snapshot_method import PowerState
@@ -38,7 +38,7 @@ class Watch:
 
     def look(self) -> MachineReply:
         """The machine now. Raises NotOnHostError."""
-        for reply in self._host.list_machines():
+        for reply in self._host.list_machines(self._machine_id):
             if reply.id.casefold() == self._machine_id.casefold():
                 return reply
         raise NotOnHostError(
@@ -65,6 +65,12 @@ class Watch:
                     where=f"{self._host.name}: {reply.name}",
                     next_step="See what the host does with it; the next backup tries again.",
                 )
+            self._patience.sleep(next(pauses))
+            self._wait_while_told_busy(pauses, end)
+
+    def _wait_while_told_busy(self, pauses: Iterator[float], end: float) -> None:
+        """Ask only for this machine's status: listing all of a host's machines again and again would be a burden."""
+        while self._patience.monotonic() < end and is_busy(self._host.merge_state(self._machine_id).status):
             self._patience.sleep(next(pauses))
 
     def merged(self) -> bool:

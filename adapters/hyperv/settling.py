@@ -17,7 +17,7 @@ from adapters.hyperv.host import REFERENCE_POINT_CLASS, HyperVHost
 from adapters.hyperv.machine_facts import power_of
 from adapters.hyperv.patience import Patience, Watch
 from adapters.hyperv.reference_point_lists import held_points, tracked_disks
-from adapters.hyperv.verb_schemas import FrozenDiskReply, StartedJob
+from adapters.hyperv.verb_schemas import FrozenDiskReply, MachineReply, StartedJob
 from domain.errors import EnvironmentTroubleError
 from domain.model.debts import Debt, DebtKind
 from domain.model.reference_points import OwnReferencePoint, appeared, plan_reference_points
@@ -83,8 +83,7 @@ class Settling:
 
     def _after_conversion(self, debt: Debt) -> None:
         """A conversion was begun. Its checkpoint is still there, or became the reference point that is new."""
-        self._watch.idle()
-        if debt.subject in self._recovery_checkpoints():
+        if debt.subject in _recovery_checkpoints(self._watch.idle()):
             self._journal.done(debt, "the checkpoint was not converted")
             return
         own = [point.reference_point_id for point in self._journal.reference_points()]
@@ -100,8 +99,7 @@ class Settling:
         self._journal.done(debt, "the conversion was over")
 
     def _checkpoint(self, debt: Debt) -> None:
-        self._watch.idle()
-        there = self._recovery_checkpoints()
+        there = _recovery_checkpoints(self._watch.idle())
         mine = (debt.subject,) if debt.subject else appeared(debt.before, there)
         mine = tuple(one for one in mine if one in there)
         if len(mine) > 1:
@@ -133,10 +131,9 @@ class Settling:
             self._convert(debt, checkpoint, frozen, before)
         except (JobUnknownError, HostSilentError):
             self._after_conversion(conversion)
-            return checkpoint not in self._recovery_checkpoints()
+            return checkpoint not in _recovery_checkpoints(self._watch.look())
         except HostRefusalError as error:
-            self._watch.idle()
-            if checkpoint not in self._recovery_checkpoints():
+            if checkpoint not in _recovery_checkpoints(self._watch.idle()):
                 self._after_conversion(conversion)
                 return True
             self._journal.done(conversion, f"the host refused: {error.what}")
@@ -179,9 +176,9 @@ class Settling:
             if one in self._reference_point_ids():
                 raise self._not_so(f"The host says that the reference point {one} is destroyed, but it is still there.")
             self._journal.gone(one, "superseded and destroyed")
-        if plan.keep:
-            for one in plan.gone:
-                self._journal.gone(one, "not on the host any more")
+        # The newest one of all stays known even when it is lost: that is what the next backup says then.
+        for one in plan.gone if plan.keep else plan.gone[:-1]:
+            self._journal.gone(one, "not on the host any more")
         if plan.foreign:
             self._remarks.append(
                 f"The host holds {len(plan.foreign)} reference points of this machine that are not Atesta's; another "
@@ -193,8 +190,7 @@ class Settling:
             self._carried_out(lambda: self._host.destroy_checkpoint(self._machine_id, checkpoint))
         except NotOnHostError:
             return
-        self._watch.idle()
-        if checkpoint in self._recovery_checkpoints():
+        if checkpoint in _recovery_checkpoints(self._watch.idle()):
             raise self._not_so(f"The host says that the checkpoint {checkpoint} is removed, but it is still there.")
 
     def _watch_merge(self) -> None:
@@ -215,8 +211,9 @@ class Settling:
             next_step="Look at the machine on the host; the next start tries again.",
         )
 
-    def _recovery_checkpoints(self) -> tuple[str, ...]:
-        return tuple(one.id for one in self._watch.look().checkpoints if one.kind == "recovery")
-
     def _reference_point_ids(self) -> tuple[str, ...]:
         return tuple(one.id for one in self._host.reference_points(self._machine_id))
+
+
+def _recovery_checkpoints(reply: MachineReply) -> tuple[str, ...]:
+    return tuple(one.id for one in reply.checkpoints if one.kind == "recovery")

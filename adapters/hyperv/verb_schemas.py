@@ -56,6 +56,12 @@ class TakeCheckpointArguments(MachineArguments, frozen=True, kw_only=True):
     ignore_not_snapshottable: bool = False
 
 
+class ListMachinesArguments(Arguments, frozen=True, kw_only=True):
+    """All machines, or the one whose id is given."""
+
+    machine_id: Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$")] = ""
+
+
 class JobArguments(Arguments, frozen=True, kw_only=True):
     """One job."""
 
@@ -222,6 +228,28 @@ class MergeReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     merging: bool
     status: tuple[Small, ...]
+
+
+class ThumbnailReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The console as it is now: rows of RGB565, little-endian, deflated without a header, in base64."""
+
+    width: Annotated[int, msgspec.Meta(ge=1, le=8192)]
+    height: Annotated[int, msgspec.Meta(ge=1, le=8192)]
+    pixels: str
+
+
+class GuestItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that a guest tells of itself (KVP), such as ``OSName``. Untrusted text."""
+
+    name: str
+    value: str
+
+
+class GuestFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``heartbeat`` is Msvm_HeartbeatComponent.OperationalStatus, empty where there is no such service."""
+
+    heartbeat: tuple[Small, ...]
+    items: tuple[GuestItem, ...]
 
 
 class MembershipReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

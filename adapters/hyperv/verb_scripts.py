@@ -19,6 +19,8 @@ READING = frozenset(
         "reference-points",
         "merge-state",
         "doctor-facts",
+        "thumbnail",
+        "guest-facts",
     }
 )
 """Verbs that change nothing: after a lost connection they are sent again."""

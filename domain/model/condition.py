@@ -57,7 +57,10 @@ class SealCondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """All of it. ``events_unshipped`` is None where the log is not shipped; ``events_lost`` only the store has."""
+    """All of it. ``events_unshipped`` is None where the log is not shipped; ``events_lost`` only the store has.
+
+    ``owing`` are the ids of machines for which a backup left something on their host.
+    """
 
     at: datetime
     machines: tuple[MachineCondition, ...]
@@ -68,6 +71,7 @@ class Condition:
     events: int
     events_unshipped: int | None
     events_lost: int = 0
+    owing: tuple[str, ...] = ()
     packs: int
     chunks: int
     stored_bytes: int

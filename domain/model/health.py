@@ -76,6 +76,7 @@ def judge_health(condition: Condition, limits: HealthLimits) -> Health:
         *_of_store(condition, limits),
         *_of_seal(condition, limits),
         *(finding for machine in judged for finding in _of_machine(machine, condition.at, limits)),
+        *_of_hosts(condition),
         *_of_last_runs(condition, limits),
         *_of_mails(condition, limits),
     ]
@@ -128,6 +129,14 @@ def _of_machine(machine: MachineCondition, now: datetime, limits: HealthLimits) 
     if not machine.points:
         yield _critical(machine.name, "has no restore point")
     yield from _of_verdict(machine, now, limits)
+
+
+def _of_hosts(condition: Condition) -> Iterator[Finding]:
+    """Ignored machines too: what is left on a host fills its disks, or is an outage."""
+    names = {machine.machine_id: machine.name for machine in condition.machines}
+    for machine_id in condition.owing:
+        what = "a backup left something on the host: a checkpoint, a reference point or a saved machine"
+        yield _warning(names.get(machine_id, machine_id), f"{what}; `atesta run` puts it right")
 
 
 def _of_verdict(machine: MachineCondition, now: datetime, limits: HealthLimits) -> Iterator[Finding]:

@@ -139,8 +139,11 @@ class Catalog(Protocol):
     def debts(self, machine_id: str | None = None) -> Sequence[Debt]:
         """What is owed to sources, in the order in which it was first said."""
 
-    def owing(self) -> Sequence[str]:
-        """The machines for which something is owed, or which have reference points that are superseded."""
+    def owing(self, *, by_ended_runs: bool = False) -> Sequence[str]:
+        """The machines for which something is owed, or which have reference points that are superseded.
+
+        ``by_ended_runs`` leaves out what a run owes that goes on, or was killed and is not closed yet.
+        """
 
     def reference_points(self, machine_id: str) -> Sequence[OwnReferencePoint]:
         """Atesta's reference points of a machine that are not known to be gone, oldest first."""

@@ -5,7 +5,7 @@ The order of durable steps is in docs/write-order.md; each step is an event, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
 
@@ -122,14 +122,14 @@ class BackupWorkflow:
             self._catalog.catch_up()
         return replace(summary, remarks=(*summary.remarks, *self._settled(source, machine, journal)))
 
-    def settle_owed(self, source: MachineSource, machine_ids: Sequence[str]) -> tuple[str, ...]:
-        """Put right what killed runs owe for these machines; one that is being backed up now is left to its run.
+    def settle_owed(self, source: MachineSource) -> tuple[str, ...]:
+        """Put right what killed runs owe, for all machines; one that is being backed up now is left to its run.
 
-        Trouble with one machine is told and keeps the others from nothing.
+        Returns what a person should know. Trouble with one machine is told, and the others are settled all the same.
         """
         self._catalog.catch_up()
         remarks: list[str] = []
-        for machine_id in [one for one in self._catalog.owing() if one in machine_ids]:
+        for machine_id in self._catalog.owing():
             try:
                 with self._locks.held(machine_id):
                     self._close_interrupted(machine_id)

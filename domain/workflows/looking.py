@@ -61,6 +61,7 @@ def condition_of(
         events=figures.events,
         events_unshipped=events_unshipped,
         events_lost=events_lost,
+        owing=tuple(catalog.owing(by_ended_runs=True)),
         packs=figures.packs,
         chunks=figures.chunks,
         stored_bytes=figures.stored_bytes,

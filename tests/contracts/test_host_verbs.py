@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from PIL import Image
 
+from adapters.hyperv.console_picture import console_picture
 from adapters.hyperv.errors import (
     HostBusyError,
     HostCode,
@@ -18,6 +20,7 @@ from adapters.hyperv.errors import (
 )
 from adapters.hyperv.host import RECOVERY_CHECKPOINT_CLASS, REFERENCE_POINT_CLASS, HyperVHost
 from adapters.hyperv.verb_schemas import MachineReply
+from tests.standin.console import VideoHead, showing
 from tests.standin.machine import VSS_SERVICE, Machine, State
 from tests.standin.misbehaviour import Misbehaviour
 from tests.standin.model import HostModel
@@ -268,6 +271,29 @@ def test_what_is_done_at_once_names_what_it_made(world: World) -> None:
     converted = world.host.convert_checkpoint(world.machine.id, started.checkpoint)
     assert converted.job == ""
     assert [point.id for point in world.host.reference_points(world.machine.id)] == [converted.reference_point]
+
+
+def test_the_console_is_a_picture_of_the_head_s_own_size(world: World) -> None:
+    with pytest.raises(HostRefusalError) as refused:
+        world.host.thumbnail(world.machine.id)
+    assert refused.value.code == HostCode.NO_FRAME
+    emulated = Image.new("RGB", (64, 40), (255, 0, 0))
+    synthetic = Image.new("RGB", (32, 20), (0, 0, 255))
+    synthetic.putpixel((3, 4), (255, 255, 255))
+    world.machine.heads = [VideoHead(is_synthetic=False), showing(emulated, is_synthetic=False), showing(synthetic)]
+    picture = console_picture(world.host.thumbnail(world.machine.id))
+    assert picture.size == (32, 20)
+    assert (picture.getpixel((3, 4)), picture.getpixel((0, 0))) == ((255, 255, 255), (0, 0, 255))
+
+
+def test_a_guest_tells_of_itself(world: World) -> None:
+    world.machine.guest_items = {"OSName": "Debian <GNU/Linux> & more", "NetworkAddressIPv4": "10.0.0.5"}
+    facts = world.host.guest_facts(world.machine.id)
+    assert facts.heartbeat == (2, 2)
+    assert {item.name: item.value for item in facts.items} == world.machine.guest_items
+    world.machine.integration = []
+    facts = world.host.guest_facts(world.machine.id)
+    assert (facts.heartbeat, facts.items) == ((), ())
 
 
 def test_a_job_is_told_while_it_runs_and_after(world: World) -> None:

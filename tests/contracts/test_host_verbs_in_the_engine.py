@@ -6,20 +6,26 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from PIL import Image
 
+from adapters.hyperv.console_picture import console_picture
 from adapters.hyperv.errors import HostBusyError, HostCode, HostRefusalError, JobFailedError, NotOnHostError
 from adapters.hyperv.remote_call import reply_value
 from adapters.hyperv.verb_schemas import (
     ChangedRangesReply,
     ConfigurationFileReply,
+    DoctorFacts,
     FrozenDiskReply,
+    GuestFacts,
     HostFacts,
     JobReply,
     MachineReply,
     MergeReply,
     ReferencePointReply,
+    ThumbnailReply,
 )
 from tests.contracts.test_host_verbs import GRID, MIB, SEED, World
+from tests.standin.console import showing
 from tests.standin.engine import needs_engine
 from tests.standin.misbehaviour import Misbehaviour
 from tests.standin.verb_answers import quietly_answered
@@ -47,9 +53,18 @@ def test_a_backup_by_the_real_scripts(engine_world: World) -> None:
     told = model_says(world, "host-facts", HostFacts)
     assert (facts.computer, facts.cluster, facts.free_memory_bytes) == (told.computer, "", told.free_memory_bytes)
     assert abs((facts.time_utc - told.time_utc).total_seconds()) < 60
+    machine.guest_items = {"OSName": "Debian <GNU/Linux> & more"}
+    machine.heads = [showing(Image.new("RGB", (64, 40), "red"), is_synthetic=False), showing(Image.new("RGB", (8, 5)))]
+    assert host.guest_facts(machine.id) == model_says(world, "guest-facts", GuestFacts, machine_id=machine.id)
+    shown = console_picture(host.thumbnail(machine.id))
+    assert shown == console_picture(model_says(world, "thumbnail", ThumbnailReply, machine_id=machine.id))
+    examined, said = host.doctor_facts(), model_says(world, "doctor-facts", DoctorFacts)
+    assert (examined.checkpoint_policies, examined.commands) == (said.checkpoint_policies, said.commands)
+    assert examined.classes == said.classes
     started = host.take_checkpoint(machine.id, consistency=1)
     running = model_says(world, "job", JobReply, job=started.job)
     assert (running.state, running.affected) == (2, ())
+    world.model.advance(1)
     finished = host.wait(started.job, 60)
     assert finished.affected == model_says(world, "job", JobReply, job=started.job).affected
     checkpoint = finished.id_of("Msvm_VirtualSystemSettingData")
@@ -60,7 +75,9 @@ def test_a_backup_by_the_real_scripts(engine_world: World) -> None:
     assert disks == model_says(world, "checkpoint-disks", tuple[FrozenDiskReply, ...], **here)
     files = host.configuration_files(machine.id, checkpoint)
     assert files == model_says(world, "configuration-files", tuple[ConfigurationFileReply, ...], **here)
-    host.wait(host.convert_checkpoint(machine.id, checkpoint).job, 60)
+    converting = host.convert_checkpoint(machine.id, checkpoint)
+    world.model.advance(1)
+    host.wait(converting.job, 60)
     merging = host.merge_state(machine.id)
     assert merging == model_says(world, "merge-state", MergeReply, machine_id=machine.id)
     assert merging.merging

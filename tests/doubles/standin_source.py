@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from adapters.disks.file_source import FileSource
@@ -46,7 +47,12 @@ class NoShares:
 
 
 def source_of_host(
-    model: HostModel, *, policy: SnapshotPolicy | None = None, caller: VerbCaller | None = None, **patience: Any
+    model: HostModel,
+    *,
+    policy: SnapshotPolicy | None = None,
+    caller: VerbCaller | None = None,
+    wants: Callable[[Machine], bool] = lambda _: True,
+    **patience: Any,
 ) -> HyperVMachines:
     """A source over ``model``, as a new process would have it."""
     time = HandTime()
@@ -56,6 +62,7 @@ def source_of_host(
         lambda: files_of(model),
         lambda reply: described(reply, model.name),
         policy=policy or SnapshotPolicy(),
+        wants=wants,
         patience=Patience(sleep=time.sleep, monotonic=time.monotonic, **patience),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,9 +25,10 @@ def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[StandInHost]:
-    with StandInHost(tmp_path / "standin") as made:
+@pytest.fixture(params=[True], ids=["scripts"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StandInHost]:
+    """With the real scripts in the engine where there is one; a parameter False has them recognised."""
+    with StandInHost(tmp_path / "standin", with_engine=request.param) as made:
         yield made
 
 
@@ -96,6 +98,7 @@ def test_a_machine_of_a_host_is_listed_examined_backed_up_and_restored(
     assert len(vm.reference_points) == 1
 
 
+@pytest.mark.parametrize("host", [False], indirect=True, ids=["recognised"])
 def test_a_host_that_is_down_is_told_and_the_others_are_listed_and_backed_up(
     line: CommandLine, host: StandInHost, vm: Machine, tmp_path: Path
 ) -> None:
@@ -117,9 +120,18 @@ def test_a_host_that_is_down_is_told_and_the_others_are_listed_and_backed_up(
     assert line.run("backup", "web01").exit_code == 0
 
 
+def test_a_command_leaves_no_shell_on_the_host(tmp_path: Path) -> None:
+    with StandInHost(tmp_path / "standin", with_shares=False, with_engine=False) as host:
+        line = configured(tmp_path, host)
+        command, environment = line.process("machines", "--json")
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        assert json.loads(done.stdout) == []
+        assert host.winrm.shells.count == 0
+
+
 def test_a_wrong_password_says_so_and_is_nowhere(tmp_path: Path) -> None:
     guess = "a-guess-that-is-wrong"
-    with StandInHost(tmp_path / "standin", with_shares=False) as host:
+    with StandInHost(tmp_path / "standin", with_shares=False, with_engine=False) as host:
         line = configured(tmp_path, host)
         (tmp_path / "hv1-password").write_text(guess)
         for command in (("machines",), ("doctor", "hv1"), ("backup",)):

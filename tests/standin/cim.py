@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -79,7 +80,7 @@ class Cim:
 
     def _associated(self, asked: Json) -> list[Json]:
         association, result = asked.get("association", ""), asked.get("result", "")
-        if association not in ASSOCIATIONS:
+        if association and association not in ASSOCIATIONS:
             raise CimError(INVALID_CLASS, f"Invalid class: {association}")
         key = self._instance(asked["class"], asked["key"])
         found: list[Json] = []
@@ -97,6 +98,12 @@ class Cim:
             affected = model.job(key).affected
             rows = ((element.kind, self._find(CLASSES[element.kind], element.id)) for element in affected)
             return [(kind, row) for kind, row in rows if row is not None]
+        if name == "Msvm_VideoHead" and association in {"", "Msvm_VideoHeadOnController"}:
+            kinds = [result] if result else list(_DISPLAY_CONTROLLERS)
+            controllers = (
+                (kind, row) for kind in kinds if kind in _DISPLAY_CONTROLLERS for row in instances(model, kind)
+            )
+            return [(kind, row) for kind, row in controllers if row["DeviceID"] == f"{key}\\Controller"]
         if name == "Msvm_ComputerSystem":
             machine = model.machine(key)
             wanted = {
@@ -269,6 +276,18 @@ def _changes(model: HostModel, _: str, given: Json) -> tuple[int, Json]:
     }
 
 
+def _thumbnail(model: HostModel, _: str, given: Json) -> tuple[int, Json]:
+    kind, key = given["TargetSystem"]
+    if kind != SETTINGS_CLASS:
+        return INVALID_PARAMETER, {}
+    machine = model.machine(key.removeprefix("Microsoft:"))
+    shown = sorted((head for head in machine.heads if head.pixels), key=lambda head: not head.is_synthetic)
+    if not shown:
+        raise CimError(INVALID_METHOD_PARAMETERS, "Invalid method Parameter(s)")
+    picture = shown[0].picture(given["WidthPixels"], given["HeightPixels"])
+    return DONE, {"ImageData": base64.b64encode(picture).decode()}
+
+
 def _error_texts(model: HostModel, key: str, _: Json) -> tuple[int, Json]:
     text = model.job(key).error_text
     message = ET.tostring(_error_instance(text), encoding="unicode")
@@ -320,6 +339,8 @@ _COMPONENTS = (
     "Msvm_MemorySettingData",
 )
 
+_DISPLAY_CONTROLLERS = ("Msvm_SyntheticDisplayController", "Msvm_S3DisplayController")
+
 _METHODS: dict[str, Callable[[HostModel, str, Json], tuple[int, Json]]] = {
     "CreateSnapshot": _create_snapshot,
     "ConvertToReferencePoint": _convert,
@@ -328,4 +349,5 @@ _METHODS: dict[str, Callable[[HostModel, str, Json], tuple[int, Json]]] = {
     "RequestStateChange": _request_state_change,
     "GetVirtualDiskChanges": _changes,
     "GetErrorEx": _error_texts,
+    "GetVirtualSystemThumbnailImage": _thumbnail,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -198,9 +199,49 @@ def job_row(job: Job) -> Row:
     }
 
 
+def _heads(model: HostModel) -> Iterator[Row]:
+    for machine in model.machines.values():
+        for number, head in enumerate(machine.heads):
+            yield {
+                "DeviceID": head_id(machine, number),
+                "SystemName": machine.id,
+                "CurrentHorizontalResolution": head.width,
+                "CurrentVerticalResolution": head.height,
+            }
+
+
+def head_id(machine: Machine, number: int) -> str:
+    return f"Microsoft:{machine.id}\\Head\\{number}"
+
+
+def _display_controllers(*, is_synthetic: bool) -> Callable[[HostModel], Iterator[Row]]:
+    def made(model: HostModel) -> Iterator[Row]:
+        for machine in model.machines.values():
+            for number, head in enumerate(machine.heads):
+                if head.is_synthetic is is_synthetic:
+                    yield {"DeviceID": f"{head_id(machine, number)}\\Controller", "SystemName": machine.id}
+
+    return made
+
+
+def _exchanges(model: HostModel) -> Iterator[Row]:
+    items = {machine.id: [_item(*pair) for pair in machine.guest_items.items()] for machine in model.machines.values()}
+    for row in _component(KVP_SERVICE)(model):
+        yield {**row, "GuestIntrinsicExchangeItems": items[row["SystemName"]]}
+
+
+def _item(name: str, data: str) -> str:
+    root = ET.Element("INSTANCE", CLASSNAME="Msvm_KvpExchangeDataItem")
+    for key, value in (("Data", data), ("Name", name), ("Source", "2")):
+        ET.SubElement(ET.SubElement(root, "PROPERTY", NAME=key, TYPE="string"), "VALUE").text = value
+    return ET.tostring(root, encoding="unicode")
+
+
 def _component(service_id: str) -> Callable[[HostModel], Iterator[Row]]:
     def made(model: HostModel) -> Iterator[Row]:
         for machine in model.machines.values():
+            if not machine.has_service(service_id):
+                continue
             service = machine.service(service_id)
             yield {
                 "DeviceID": f"Microsoft:{service.id}\\{machine.id}",
@@ -250,7 +291,10 @@ _MAKERS: dict[str, Callable[[HostModel], Iterator[Row]]] = {
     "Msvm_ConcreteJob": _jobs,
     "Msvm_VssComponent": _component(VSS_SERVICE),
     "Msvm_HeartbeatComponent": _component(HEARTBEAT_SERVICE),
-    "Msvm_KvpExchangeComponent": _component(KVP_SERVICE),
+    "Msvm_KvpExchangeComponent": _exchanges,
+    "Msvm_VideoHead": _heads,
+    "Msvm_SyntheticDisplayController": _display_controllers(is_synthetic=True),
+    "Msvm_S3DisplayController": _display_controllers(is_synthetic=False),
     "Msvm_ShutdownComponent": _component(SHUTDOWN_SERVICE),
     "Msvm_TimeSyncComponent": _component(TIME_SERVICE),
     "Win32_OperatingSystem": _operating_system,

@@ -122,17 +122,31 @@ CLASSES = {
                 "uint64 ProcessedByteLength, uint64[] ChangedByteOffsets, uint64[] ChangedByteLengths, ref Job",
             ),
         ),
-        _class("Msvm_VirtualSystemManagementService", "Name", _SERVICE),
+        _class(
+            "Msvm_VirtualSystemManagementService",
+            "Name",
+            _SERVICE,
+            GetVirtualSystemThumbnailImage=_method(
+                "ref TargetSystem, uint16 WidthPixels, uint16 HeightPixels", "uint8[] ImageData"
+            ),
+        ),
+        _class(
+            "Msvm_VideoHead",
+            "DeviceID",
+            "string DeviceID, string SystemName, uint32 CurrentHorizontalResolution, uint32 CurrentVerticalResolution",
+        ),
+        _class("Msvm_SyntheticDisplayController", "DeviceID", "string DeviceID, string SystemName"),
+        _class("Msvm_S3DisplayController", "DeviceID", "string DeviceID, string SystemName"),
         *(
             _class(name, "DeviceID", _COMPONENT)
             for name in (
                 "Msvm_VssComponent",
                 "Msvm_HeartbeatComponent",
-                "Msvm_KvpExchangeComponent",
                 "Msvm_ShutdownComponent",
                 "Msvm_TimeSyncComponent",
             )
         ),
+        _class("Msvm_KvpExchangeComponent", "DeviceID", _COMPONENT + ", string[] GuestIntrinsicExchangeItems"),
         _class(
             "Win32_OperatingSystem",
             "CSName",
@@ -149,4 +163,5 @@ ASSOCIATIONS = {
     "Msvm_SettingsDefineState",
     "Msvm_SnapshotOfVirtualSystem",
     "Msvm_ReferencePointOfVirtualSystem",
+    "Msvm_VideoHeadOnController",
 }

@@ -18,7 +18,10 @@ from tests.standin.winrm_server import WinRmServer
 
 
 class StandInHost:
-    """Use as a context manager. ``has_engine`` says whether the real scripts run in PowerShell, or are recognised."""
+    """Use as a context manager. ``has_engine`` says whether the real scripts run in PowerShell, or are recognised.
+
+    ``model`` is given for a node of a cluster; else the host has its own.
+    """
 
     def __init__(
         self,
@@ -29,8 +32,9 @@ class StandInHost:
         with_shares: bool = True,
         with_engine: bool = True,
         requires_encryption: bool = False,
+        model: HostModel | None = None,
     ) -> None:
-        self.model = HostModel(folder / "host", name=name)
+        self.model = model or HostModel(folder / "host", name=name)
         self.has_engine = with_engine and find_engine() is not None
         self.cim = CimService(self.model)
         shells = Shells(programs(self.model, self.cim.environment, with_engine=with_engine))
@@ -39,7 +43,7 @@ class StandInHost:
         self.shares: SambaServer | None = None
         if with_shares:
             self.shares = SambaServer(
-                folder / "samba", self.model.drives, name=name, requires_encryption=requires_encryption
+                folder / "samba", self.model.drives, name=self.model.name, requires_encryption=requires_encryption
             )
             self.model.on_reboot.append(self.shares.restart)
             self.held_disks = HeldDisks(self.model, self.shares)

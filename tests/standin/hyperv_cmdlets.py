@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.standin.cluster import ClusterModel
 from tests.standin.live_vhdx import LiveVhdx
 from tests.standin.machine import Machine
 from tests.standin.model import HostModel, NotThereError
@@ -115,7 +116,57 @@ def _named(model: HostModel, name: str) -> list[Machine]:
     return found
 
 
+def _cluster(model: HostModel) -> ClusterModel:
+    if model.of_cluster is None:
+        raise NotThereError("a cluster")
+    return model.of_cluster
+
+
+def _cluster_told(model: HostModel, _: Json) -> list[list[Json]]:
+    return [[_entry("string", "Name", _cluster(model).name)]]
+
+
+def _nodes(model: HostModel, _: Json) -> list[list[Json]]:
+    cluster = _cluster(model)
+    return [_node(cluster, name) for name in cluster.nodes]
+
+
+def _node(cluster: ClusterModel, name: str) -> list[Json]:
+    return [_entry("string", "Name", name), _entry("int32", "State", cluster.node_state(name))]
+
+
+def _groups(model: HostModel, _: Json) -> list[list[Json]]:
+    cluster = _cluster(model)
+    return [
+        [
+            _entry("string", "Name", machine.name),
+            _entry("string", "GroupType", "VirtualMachine"),
+            _entry("object", "OwnerNode", _node(cluster, owner)),
+            _entry("string", "State", cluster.group_state(machine)),
+        ]
+        for machine, owner in cluster.groups()
+    ]
+
+
+def _resources(model: HostModel, _: Json) -> list[list[Json]]:
+    """With the parameter VmID, which Get-ClusterParameter tells."""
+    return [
+        [
+            _entry("string", "Name", f"Virtual Machine {machine.name}"),
+            _entry("string", "ResourceType", "Virtual Machine"),
+            _entry("object", "OwnerGroup", [_entry("string", "Name", machine.name)]),
+            _entry("object", "OwnerNode", _node(_cluster(model), owner)),
+            _entry("string", "StandInVmId", machine.id),
+        ]
+        for machine, owner in _cluster(model).groups()
+    ]
+
+
 CMDLETS: dict[str, Callable[[HostModel, Json], list[list[Json]]]] = {
+    "Get-Cluster": _cluster_told,
+    "Get-ClusterGroup": _groups,
+    "Get-ClusterNode": _nodes,
+    "Get-ClusterResource": _resources,
     "Get-VHD": _vhd,
     "Get-VM": _machines,
     "Get-VMIntegrationService": _integration_services,

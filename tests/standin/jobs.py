@@ -36,6 +36,7 @@ class Job:
     work: Callable[[], list[Affected]]
     ticks: int
     ticks_left: int
+    machine_id: str = ""
     finally_: Callable[[], None] = lambda: None
     hangs: bool = False
     ends_in: int = COMPLETED

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 
+from tests.standin.console import VideoHead
 from tests.standin.virtual_disk import VirtualDisk
 
 VSS_SERVICE = "5CED1297-4598-4915-A5FC-AD21BB4D02A4"
@@ -93,6 +94,8 @@ class Machine:
     reference_points: list[ReferencePoint] = field(default_factory=list)
     integration: list[Integration] = field(default_factory=list)
     nics: list[Nic] = field(default_factory=list)
+    heads: list[VideoHead] = field(default_factory=list)
+    guest_items: dict[str, str] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
     merge_ticks_left: int = 0
     state_changes: list[State] = field(default_factory=list)
@@ -133,6 +136,9 @@ class Machine:
         """What the guest saw when a checkpoint was taken, from the write log."""
         (found,) = [held for held in self.checkpoints if held.id == checkpoint]
         return self.disks[disk].content(found.positions[self.disks[disk].disk_id])
+
+    def has_service(self, service_id: str) -> bool:
+        return any(service.id == service_id for service in self.integration)
 
     def service(self, service_id: str) -> Integration:
         (found,) = [service for service in self.integration if service.id == service_id]

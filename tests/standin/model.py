@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import RLock
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from domain.model.extents import Extent
@@ -29,6 +30,9 @@ from tests.standin.machine import (
 from tests.standin.machine_files import attached_disk, write_configuration
 from tests.standin.misbehaviour import Misbehaviour, Misbehaviours
 from tests.standin.virtual_disk import Layer, VirtualDisk
+
+if TYPE_CHECKING:
+    from tests.standin.cluster import ClusterModel
 
 DONE, JOB_STARTED = 0, 4096
 FAILED, NOT_SUPPORTED, INVALID_PARAMETER, IN_USE, INVALID_STATE, FILE_NOT_FOUND = (
@@ -74,6 +78,7 @@ class HostModel:
             place.mkdir(parents=True, exist_ok=True)
         self.os_build = "10.0.20348.2402"
         self.cluster = ""
+        self.of_cluster: ClusterModel | None = None
         self.free_memory_bytes = 48 << 30
         self.clock_skew = timedelta()
         self.is_up = True
@@ -161,6 +166,21 @@ class HostModel:
         """Deleted, or moved away; its files stay where they are."""
         with self.lock:
             del self.machines[machine.id]
+            self.changed()
+
+    def release(self, machine: Machine) -> None:
+        """The machine goes to another node; what was under way here is not done."""
+        with self.lock:
+            for job in self.jobs.all():
+                if job.machine_id == machine.id and not job.has_ended:
+                    job.finally_()
+                    self.jobs.forget(job)
+            self.remove_machine(machine)
+
+    def adopt(self, machine: Machine) -> None:
+        """The machine comes from another node."""
+        with self.lock:
+            self.machines[machine.id] = machine
             self.changed()
 
     def reboot(self) -> None:
@@ -349,7 +369,7 @@ class HostModel:
         self, kind: str, machine: Machine, activity: Activity | None, work: Callable[[], list[Affected]]
     ) -> Outcome:
         with self.lock:
-            job = Job(kind=kind, work=work, ticks=self.job_ticks, ticks_left=self.job_ticks)
+            job = Job(kind=kind, machine_id=machine.id, work=work, ticks=self.job_ticks, ticks_left=self.job_ticks)
             if activity is not None:
                 machine.activities.append(activity)
                 job.finally_ = partial(_remove, machine.activities, activity)

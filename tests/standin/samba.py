@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import secrets
 import signal
@@ -29,10 +28,11 @@ from smbprotocol.open import (
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
+from tests.standin.reserved_port import reserved_port
+
 USER = "backup"
 _START_TRIES = 300
 _STOP_S = 10
-_PR_SET_PDEATHSIG = 1
 
 _CONFIGURATION = """
 [global]
@@ -67,6 +67,8 @@ _CONFIGURATION = """
   kernel oplocks = no
   kernel share modes = no
   deadtime = 1
+  unix extensions = no
+  wide links = yes
 """
 
 _SHARE = """
@@ -98,36 +100,39 @@ class SambaServer:
         self._state.mkdir(parents=True, exist_ok=True)
         (self._state / "ncalrpc").mkdir(exist_ok=True)
         (self._state / "users").write_text(f"root = {USER}\n")
-        self.port = _free_port()
+        self._place = reserved_port()
+        self.port = self._place.getsockname()[1]
         self._write_configuration()
-        self._set_password()
-        self.start()
+        try:
+            self._set_password()
+            self.start()
+        except BaseException:
+            self._place.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        self._place.close()
 
     def start(self) -> None:
         """Start it, on the port that it had before; ready when it answers."""
-        for _ in range(5):
-            self._write_configuration()
-            command = ["smbd", "--foreground", "--no-process-group", "-s", str(self._state / "smb.conf")]
-            with (self._state / "smbd.out").open("ab") as log:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    preexec_fn=_end_with_parent,
-                )
-            if self._answers():
-                self.starts += 1
-                return
-            self.kill()
-            self.port = _free_port()
+        command = ["smbd", "--foreground", "--no-process-group", "-s", str(self._state / "smb.conf")]
+        with (self._state / "smbd.out").open("ab") as log:
+            # It ends with its standard input: also when this process is killed.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        if self._answers():
+            self.starts += 1
+            return
+        self.kill()
         raise RuntimeError(f"smbd does not start: {(self._state / 'smbd.out').read_text()[-2000:]}")
 
     def kill(self) -> None:
@@ -138,6 +143,8 @@ class SambaServer:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(_STOP_S)
+        assert process.stdin is not None
+        process.stdin.close()
 
     def restart(self) -> None:
         """Cut every connection; afterwards it answers again."""
@@ -163,6 +170,12 @@ class SambaServer:
             yield
         finally:
             files.close()
+
+    @property
+    def pid(self) -> int:
+        """The process that listens; each connection has one of its own below it."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def is_running(self) -> bool:
@@ -202,6 +215,7 @@ class UnsharedFiles:
         self._session = Session(self._connection, server.user, server.password)
         self._session.connect()
         self._trees: dict[str, TreeConnect] = {}
+        self._files: list[Open] = []
 
     def open(self, host_path: str) -> Open:
         """Raises SMBException when someone has it open, or it is not there."""
@@ -218,10 +232,14 @@ class UnsharedFiles:
             CreateDisposition.FILE_OPEN,
             CreateOptions.FILE_NON_DIRECTORY_FILE,
         )
+        self._files.append(file)
         return file
 
     def close(self) -> None:
-        """Let go of all, also when the server is gone."""
+        """Let go of all, also when the server is gone. Nothing is held any more when it returns."""
+        with contextlib.suppress(SMBException, OSError, ValueError):
+            for file in self._files:
+                file.close(get_attributes=False)
         with contextlib.suppress(SMBException, OSError, ValueError):
             self._connection.disconnect(close=False)
 
@@ -235,14 +253,3 @@ def why_not() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "not run: no smbd"
     return ""
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _end_with_parent() -> None:
-    """In the new process: be killed when the test's process dies. Its children then end by themselves."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,8 +12,9 @@ from typing import Any, TypeVar
 from adapters.hyperv.errors import HostCode, HostUnreachableError
 from adapters.hyperv.remote_call import encoded_arguments, reply_value
 from adapters.hyperv.verb_schemas import Arguments
+from tests.standin.cim_schema import CLASSES
 from tests.standin.jobs import Job
-from tests.standin.machine import Checkpoint, Machine
+from tests.standin.machine import HEARTBEAT_SERVICE, KVP_SERVICE, Checkpoint, Machine
 from tests.standin.misbehaviour import Misbehaviour
 from tests.standin.model import DONE, JOB_STARTED, HostModel, NotThereError, Outcome
 from tests.standin.virtual_disk import VirtualDisk
@@ -82,8 +85,9 @@ def _host_facts(model: HostModel, _: Json) -> Json:
     }
 
 
-def _list_machines(model: HostModel, _: Json) -> list[Json]:
-    return [_machine_reply(machine) for machine in model.machines.values()]
+def _list_machines(model: HostModel, arguments: Json) -> list[Json]:
+    wanted = arguments.get("machine_id", "").upper()
+    return [_machine_reply(machine) for machine in model.machines.values() if wanted in {"", machine.id}]
 
 
 def _machine_reply(machine: Machine) -> Json:
@@ -239,14 +243,36 @@ def _merge_state(model: HostModel, arguments: Json) -> Json:
     return {"merging": 32772 in machine.status, "status": machine.status}
 
 
-def _doctor_facts(model: HostModel, _: Json) -> Json:
-    members = {
-        "Msvm_VirtualSystemSnapshotService": ["CreateSnapshot", "ConvertToReferencePoint", "DestroySnapshot"],
-        "Msvm_VirtualSystemSnapshotSettingData": ["ConsistencyLevel", "GuestBackupType", "IgnoreNonSnapshottableDisks"],
-        "Msvm_VirtualSystemReferencePoint": ["VirtualDiskIdentifiers", "ResilientChangeTrackingIdentifiers"],
-        "Msvm_VirtualSystemReferencePointService": ["DestroyReferencePoint"],
-        "Msvm_ImageManagementService": ["GetVirtualDiskChanges"],
+def _thumbnail(model: HostModel, arguments: Json) -> Json:
+    machine = _machine(model, arguments)
+    shown = sorted((head for head in machine.heads if head.pixels), key=lambda head: not head.is_synthetic)
+    if not shown:
+        raise VerbError(HostCode.NO_FRAME, "the machine shows nothing now", "look for the video head")
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(shown[0].pixels) + packer.flush()
+    return {"width": shown[0].width, "height": shown[0].height, "pixels": base64.b64encode(packed).decode()}
+
+
+def _guest_facts(model: HostModel, arguments: Json) -> Json:
+    machine = _machine(model, arguments)
+    has_heartbeat, tells = machine.has_service(HEARTBEAT_SERVICE), machine.has_service(KVP_SERVICE)
+    items = machine.guest_items.items() if tells else ()
+    return {
+        "heartbeat": machine.service(HEARTBEAT_SERVICE).status if has_heartbeat else [],
+        "items": [{"name": name, "value": value} for name, value in items],
     }
+
+
+def _doctor_facts(model: HostModel, _: Json) -> Json:
+    names = (
+        "Msvm_VirtualSystemSnapshotService",
+        "Msvm_VirtualSystemSnapshotSettingData",
+        "Msvm_VirtualSystemReferencePoint",
+        "Msvm_VirtualSystemReferencePointService",
+        "Msvm_ImageManagementService",
+        "Msvm_VirtualSystemManagementService",
+    )
+    members = {name: [*CLASSES[name].properties, *CLASSES[name].methods] for name in names}
     return {
         "user": f"{model.name}\\atesta",
         "memberships": [
@@ -283,6 +309,8 @@ _VERBS: dict[str, Callable[[HostModel, Json], Any]] = {
     "set-state": _set_state,
     "merge-state": _merge_state,
     "doctor-facts": _doctor_facts,
+    "thumbnail": _thumbnail,
+    "guest-facts": _guest_facts,
 }
 
 

@@ -61,10 +61,18 @@ class VirtualDisk:
 
     def content(self, position: int | None = None) -> bytes:
         """What the guest saw at ``position``, from the write log and not from the disk's files: the byte oracle."""
-        raw = bytearray(self.initial.read_bytes())
-        for offset, data in self.writes[:position]:
-            raw[offset : offset + len(data)] = data
-        return bytes(raw)
+        return self.read(0, self.size_bytes, position)
+
+    def read(self, offset: int, length: int, position: int | None = None) -> bytes:
+        """A part of that."""
+        with self.initial.open("rb") as file:
+            file.seek(offset)
+            part = bytearray(file.read(length).ljust(length, b"\0"))
+        for at, data in self.writes[:position]:
+            start, end = max(at, offset), min(at + len(data), offset + length)
+            if start < end:
+                part[start - offset : end - offset] = data[start - at : end - at]
+        return bytes(part)
 
     def freeze(self, checkpoint: str) -> int:
         """The leaf holds still from now on; a new one takes the writes. Gives the position."""

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from spnego.channel_bindings import GssChannelBindings
 
 from tests.standin import wsman
+from tests.standin.reserved_port import reserved_port
 from tests.standin.shells import IDLE_SECONDS, Shells
 from tests.standin.winrm_connection import ENVELOPE_BYTES_MAX, Exchange, Listener, Trouble
 from tests.standin.wsman import SHELL, Request
@@ -58,7 +59,8 @@ class WinRmServer:
         self._open: set[socket.socket] = set()
         self._listener: Listener | None = None
         self._thread: threading.Thread | None = None
-        self.port = 0
+        self._place = reserved_port()
+        self.port: int = self._place.getsockname()[1]
         self.is_ending = threading.Event()
 
     def __enter__(self) -> Self:
@@ -70,6 +72,7 @@ class WinRmServer:
     ) -> None:
         self.silence()
         self.shells.close_all()
+        self._place.close()
 
     @property
     def endpoint(self) -> str:
@@ -99,7 +102,6 @@ class WinRmServer:
         """Answer, on the port of before."""
         self.is_ending.clear()
         self._listener = Listener(("127.0.0.1", self.port), self)
-        self.port = self._listener.server_address[1]
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 

@@ -58,6 +58,8 @@ Invoke-Verb {
         $id = [string]$system.Name
         # The host itself is listed as well, by its name.
         if ($id -notmatch $GuidPattern -or -not $current.ContainsKey($id)) { continue }
+        # Only one is asked for while it is watched: what follows costs as much as a machine has disks.
+        if ($A.machine_id -and $id -ne $A.machine_id) { continue }
         $settings = $current[$id]
         $disks = foreach ($disk in (Get-AttachedDisks $settings)) {
             $facts = Get-DiskFacts $disk.path
@@ -67,6 +69,8 @@ Invoke-Verb {
         $script:Step = 'ask for processors and memory'
         $processors = Get-Components $settings 'Msvm_ProcessorSettingData'
         $memory = Get-Components $settings 'Msvm_MemorySettingData'
+        $megabytes = [uint64]0
+        if ($memory.Count) { $megabytes = [uint64]$memory[0].VirtualQuantity }
         $generation = 1
         if ([string]$settings.VirtualSystemSubType -eq 'Microsoft:Hyper-V:SubType:2') { $generation = 2 }
         @{
@@ -78,7 +82,7 @@ Invoke-Verb {
             status = Get-Numbers $system.OperationalStatus
             notes = [string]((@($settings.Notes) -join "`n"))
             processors = if ($processors.Count) { [int]$processors[0].VirtualQuantity } else { 0 }
-            memory_bytes = Get-Number64 ([uint64]$(if ($memory.Count) { $memory[0].VirtualQuantity } else { 0 }) * 1048576)
+            memory_bytes = Get-Number64 ($megabytes * 1048576)
             secure_boot = [bool](Get-Optional $settings 'SecureBootEnabled' $false)
             disks = [object[]]@($disks)
             checkpoints = [object[]]@(if ($checkpoints.ContainsKey($id)) { $checkpoints[$id] })

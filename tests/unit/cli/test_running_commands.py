@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -306,3 +307,20 @@ def _printed(activities: Sequence[Activity], width: int) -> list[str]:
     with console.capture() as captured:
         print_history(console, activities)
     return captured.get().splitlines()
+
+
+def test_a_host_that_is_down_is_a_job_that_failed_and_keeps_no_other_machine_from_its_backup(line: CommandLine) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        (line.folder / "password").write_text("secret")
+        (line.folder / "password").chmod(0o600)
+        host = f'name = "hv1"\naddress = "127.0.0.1"\nport = {silent.getsockname()[1]}\nhttps = false\nuser = "u"\n'
+        line.configuration.write_text(
+            f'{line.configuration.read_text()}\n[[host]]\n{host}password_file = "{line.folder}/password"\n'
+        )
+        done = line.run(*ONLY_BACKUP)
+
+    assert done.exit_code == 9, done.output
+    assert "The host refuses connections on this port" in done.output
+    assert "secret" not in done.output
+    assert [point["machine"] for point in line.points()] == ["web"]

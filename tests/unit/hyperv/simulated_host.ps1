@@ -67,6 +67,17 @@ function Get-CimInstance([string]$Namespace, [string]$ClassName, [string]$Filter
             if ($wanted -eq 'failed') { Instance $ClassName @{ InstanceID = $wanted; JobState = 10; PercentComplete = 40; ErrorCode = 32768 } } }
         'Msvm_VssComponent' {
             Instance $ClassName @{ SystemName = $vm; EnabledState = 2; OperationalStatus = [uint16[]]@(2) } }
+        'Msvm_VideoHead' { if ($env:ATESTA_SIMULATED_DARK) { return }
+            Instance $ClassName @{ DeviceID = 's3'; CurrentHorizontalResolution = 640; CurrentVerticalResolution = 480 }
+            Instance $ClassName @{ DeviceID = 'synthetic'; CurrentHorizontalResolution = 4; CurrentVerticalResolution = 2 }
+            Instance $ClassName @{ DeviceID = 'off'; CurrentHorizontalResolution = 0; CurrentVerticalResolution = 0 } }
+        'Msvm_HeartbeatComponent' { Instance $ClassName @{
+            SystemName = $vm; EnabledState = 2; OperationalStatus = [uint16[]]@(2, 32782) } }
+        'Msvm_KvpExchangeComponent' { Instance $ClassName @{
+            SystemName = $vm; EnabledState = 2; OperationalStatus = [uint16[]]@(2)
+            GuestIntrinsicExchangeItems = [string[]]@(
+                '<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Data" TYPE="string"><VALUE>Debian &amp; more</VALUE></PROPERTY><PROPERTY NAME="Name" TYPE="string"><VALUE>OSName</VALUE></PROPERTY></INSTANCE>',
+                '<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Data" TYPE="string"></PROPERTY><PROPERTY NAME="Name" TYPE="string"><VALUE>OSVersion</VALUE></PROPERTY></INSTANCE>') } }
         'Win32_OperatingSystem' {
             Instance $ClassName @{ CSName = 'HOST'; Version = '10.0.20348'; FreePhysicalMemory = [uint64]4194304 } }
         { $_ -like '*Service' } { Instance $ClassName @{ Name = $ClassName } }
@@ -78,6 +89,7 @@ function Get-CimAssociatedInstance($InputObject, [string]$Association, [string]$
     switch ($ResultClassName) {
         'Msvm_ResourceAllocationSettingData' { Resources }
         'Msvm_StorageAllocationSettingData' { Storages }
+        'Msvm_SyntheticDisplayController' { if ($InputObject.DeviceID -eq 'synthetic') { Instance $ResultClassName @{} } }
         'Msvm_ProcessorSettingData' { Instance $ResultClassName @{ VirtualQuantity = [uint64]4 } }
         'Msvm_MemorySettingData' { Instance $ResultClassName @{ VirtualQuantity = [uint64]8192 } }
     }
@@ -113,6 +125,8 @@ function Invoke-CimMethod($InputObject, [string]$MethodName, [hashtable]$Argumen
         'GetVirtualDiskChanges' { [pscustomobject]@{
             ReturnValue = [uint32]0; ProcessedByteLength = [uint64]65536
             ChangedByteOffsets = [uint64[]]@(18446744073709547520); ChangedByteLengths = [uint64[]]@(4096) } }
+        'GetVirtualSystemThumbnailImage' { [pscustomobject]@{
+            ReturnValue = [uint32]0; ImageData = [byte[]]@(0, 248, 224, 7, 31, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0) } }
         'GetErrorEx' { [pscustomobject]@{ ReturnValue = [uint32]0; Errors = [string[]]@(
             '<INSTANCE CLASSNAME="Msvm_Error"><PROPERTY NAME="Message" TYPE="string"><VALUE>no space left</VALUE></PROPERTY></INSTANCE>') } }
         'CreateSnapshot' { [pscustomobject]@{

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.hyperv.errors import HostSilentError
 from adapters.hyperv.verb_schemas import Arguments
+from adapters.sources import JoinedSources
 from domain.errors import BadInputError, BusyError, EnvironmentTroubleError
 from domain.events.backup import BackupFailed, ChangesDetermined, PostSnapshot, PrepareForSnapshot, SnapshotTaken
 from domain.events.recorded import RecordedEvent
@@ -209,7 +210,7 @@ def test_a_machine_that_does_not_start_again_is_an_alarm_until_it_does(
     repository.catalog.catch_up()
     assert DebtKind.SAVED_STATE in {debt.kind for debt in repository.catalog.debts()}
     model.behave()
-    repository.workflow().settle_owed(source_of_host(model), [vm.id.lower()])
+    repository.workflow().settle_owed(source_of_host(model))
     check_host(model, vm)
 
 
@@ -307,6 +308,55 @@ def test_hosts_that_tell_little_of_their_jobs_are_cleaned_up_as_well(
 
     check_host(model, vm)
     assert len(vm.reference_points) == 1
+
+
+def test_superseded_reference_points_that_others_destroyed_are_owed_no_more_and_the_loss_is_still_told(
+    repository: OpenRepository, model: HostModel, vm: Machine
+) -> None:
+    back_up(repository, model)
+    model.misbehave(Misbehaviour.DESTROY_REFUSED)
+    back_up(repository, model)
+    model.behave()
+    model.lose_reference_points(vm)
+
+    repository.workflow().settle_owed(source_of_host(model))
+
+    repository.catalog.catch_up()
+    assert repository.catalog.owing() == []
+    back_up(repository, model)
+    assert recorded(repository, ChangesDetermined)[-1].cause == "the reference point of the last restore point is lost"
+
+
+def test_what_is_owed_for_a_machine_that_was_excluded_meanwhile_is_settled_on_the_host_that_has_it(
+    repository: OpenRepository, model: HostModel, vm: Machine, tmp_path: Path
+) -> None:
+    model.misbehave(Misbehaviour.DESTROY_FAILS, Misbehaviour.CONVERSION_FAILS)
+    back_up(repository, model)
+    assert vm.checkpoints
+    model.behave()
+    elsewhere = source_of_host(HostModel(tmp_path / "other"))
+    sources = JoinedSources([elsewhere, source_of_host(model, wants=lambda _: False)])
+    assert sources.machines() == []
+
+    repository.workflow().settle_owed(sources)
+
+    repository.catalog.catch_up()
+    assert repository.catalog.owing() == []
+    check_host(model, vm)
+
+
+def test_what_is_owed_on_a_host_that_is_down_is_an_alarm_and_stays_owed(
+    repository: OpenRepository, model: HostModel, vm: Machine
+) -> None:
+    model.misbehave(Misbehaviour.DESTROY_FAILS, Misbehaviour.CONVERSION_FAILS)
+    back_up(repository, model)
+    model.is_up = False
+
+    (remark,) = repository.workflow().settle_owed(JoinedSources([source_of_host(model)]))
+
+    assert remark.startswith("ALARM")
+    repository.catalog.catch_up()
+    assert repository.catalog.owing() == [vm.id.lower()]
 
 
 class LostAnswer(ModelCaller):

@@ -66,6 +66,7 @@ def test_without_a_finding_all_is_well() -> None:
             "mail: 2 wait, the oldest for 5 h",
         ),
         (condition(mails=MailCondition(waiting=0, oldest_queued_at=None, given_up=1)), WARNING, "mail: 1 reports"),
+        (condition(owing=("somebody",)), WARNING, "somebody: a backup left something on the host"),
         (
             condition(last_runs={Subject(JobKind.PRUNE): LastRuns(failed_at=NOW, error="no disk")}),
             WARNING,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import smbclient
 import smbprotocol.exceptions as failures
 
 from tests.standin.samba import SambaServer, why_not
+from tests.unit.standin.smb_reading import first_bytes
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(bool(why_not()), reason=why_not() or "it runs")]
 
@@ -27,43 +29,59 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-def read(server: SambaServer, *, share: str = "rwd", password: str | None = None) -> bytes:
-    cache: dict[str, object] = {}
-    options = {"port": server.port, "username": server.user, "connection_cache": cache}
-    try:
-        smbclient.register_session("127.0.0.1", password=password or server.password, **options)
-        with smbclient.open_file(
-            server.unc(FILE), "rb", buffering=0, share_access=share, connection_cache=cache, port=server.port
-        ) as file:
-            return bytes(file.read(1 << 20))
-    finally:
-        smbclient.reset_connection_cache(fail_on_error=False, connection_cache=cache)
-
-
 def test_a_file_of_a_drive_is_read_under_its_share(server: SambaServer) -> None:
     assert server.unc(FILE) == "\\\\127.0.0.1\\D$\\VMs\\web01\\disk.vhdx"
-    assert read(server) == bytes(range(256)) * 4096
+    assert first_bytes(server, FILE, 1 << 20) == bytes(range(256)) * 4096
 
 
 def test_a_wrong_password_is_refused(server: SambaServer) -> None:
     with pytest.raises(failures.SMBException, match="STATUS_LOGON_FAILURE"):
-        read(server, password="wrong")
+        first_bytes(server, FILE, password="wrong")
 
 
 def test_a_file_that_is_held_is_a_sharing_violation(server: SambaServer) -> None:
     with server.held(FILE), pytest.raises(OSError, match="0xc0000043"):
-        read(server)
-    assert read(server)
+        first_bytes(server, FILE)
+    assert first_bytes(server, FILE)
 
 
 def test_it_answers_again_after_it_was_cut(server: SambaServer) -> None:
     port = server.port
     server.kill()
     with pytest.raises((ValueError, OSError)):
-        read(server)
+        first_bytes(server, FILE)
     server.start()
     assert server.port == port
-    assert read(server)
+    assert first_bytes(server, FILE)
+
+
+def runs(process_id: int) -> bool:
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(") ")[2][0] not in "ZX"
+
+
+def test_it_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from tests.standin.samba import SambaServer\n"
+        f"with SambaServer(pathlib.Path({str(tmp_path / 'samba')!r}), {{}}) as server:\n"
+        "    print(server.pid, flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=pipe, stdout=pipe, cwd=Path(__file__).parents[3]
+    ) as process:
+        assert process.stdout is not None
+        server = int(process.stdout.readline())
+        assert runs(server)
+        process.kill()
+    for _ in range(600):
+        if not runs(server):
+            return
+        time.sleep(0.05)
+    raise AssertionError("smbd runs on")
 
 
 def test_nothing_is_left_when_it_ends(tmp_path: Path) -> None:

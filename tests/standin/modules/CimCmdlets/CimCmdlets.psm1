@@ -28,7 +28,7 @@ function Get-CimAssociatedInstance {
     [CmdletBinding()]
     param(
         [Parameter(Mandatory = $true, Position = 0)][Alias('CimInstance')]$InputObject,
-        [Parameter(Mandatory = $true)][string]$Association,
+        [string]$Association = '',
         [string]$ResultClassName = '',
         [string]$Namespace = ''
     )

@@ -34,6 +34,7 @@ function ConvertFrom-StandInValue($Entry) {
         'string' { return [string]$value }
         'string[]' { return ,[string[]]@($value) }
         'uint8' { return [byte]$value }
+        'uint8[]' { return ,[Convert]::FromBase64String($value) }
         'uint16' { return [uint16]$value }
         'uint16[]' { return ,[uint16[]]@($value) }
         'uint32' { return [uint32]$value }
@@ -43,6 +44,7 @@ function ConvertFrom-StandInValue($Entry) {
         'int64' { return [long]$value }
         'boolean' { return [bool]$value }
         'guid' { return [guid]$value }
+        'object' { return (New-StandInObject $value) }
         'datetime' { return ([DateTimeOffset]::Parse($value)).LocalDateTime }
     }
     throw "the stand-in has no type $($Entry.type)"
