@@ -28,6 +28,10 @@ MODULES = Path(__file__).with_name("modules")
 CLUSTER_MODULES = MODULES.with_name("cluster_modules")
 _BESIDE = Path(__file__).parents[3] / "shared" / "tools" / "pwsh"
 _NAMES = {"powershell", "powershell.exe"}
+_UNKNOWN_SCRIPT = (
+    b'#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04"><S S="Error">'
+    b"This stand-in has no PowerShell engine and does not know this script.</S></Objs>"
+)
 _READ_BYTES = 64 << 10
 
 
@@ -148,12 +152,16 @@ class _RecognisedProcess:
             verb = None
         reads_script = "OpenStandardInput" in self._bootstrap and "[ScriptBlock]::Create" in self._bootstrap
         if verb is None or not reads_script:
-            self._output.put("stderr", b"This stand-in has no PowerShell engine and does not know this script.\r\n")
+            self._output.put("stderr", _UNKNOWN_SCRIPT)
             self._output.ended(1)
             return
-        reply = json.dumps(answer(self._model, verb, content["a"])).encode()
-        self._output.put("stdout", b"\r\n#HV1#" + base64.b64encode(reply) + b"\r\n")
-        self._output.ended(0)
+        exit_code = 1
+        try:
+            reply = json.dumps(answer(self._model, verb, content["a"])).encode()
+            self._output.put("stdout", b"\r\n#HV1#" + base64.b64encode(reply) + b"\r\n")
+            exit_code = 0
+        finally:
+            self._output.ended(exit_code)
 
 
 def programs(model: HostModel, environment: Mapping[str, str], *, with_engine: bool) -> Callable[..., Process]:

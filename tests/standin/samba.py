@@ -215,6 +215,7 @@ class UnsharedFiles:
         self._session = Session(self._connection, server.user, server.password)
         self._session.connect()
         self._trees: dict[str, TreeConnect] = {}
+        self._files: list[Open] = []
 
     def open(self, host_path: str) -> Open:
         """Raises SMBException when someone has it open, or it is not there."""
@@ -231,10 +232,14 @@ class UnsharedFiles:
             CreateDisposition.FILE_OPEN,
             CreateOptions.FILE_NON_DIRECTORY_FILE,
         )
+        self._files.append(file)
         return file
 
     def close(self) -> None:
-        """Let go of all, also when the server is gone."""
+        """Let go of all, also when the server is gone. Nothing is held any more when it returns."""
+        with contextlib.suppress(SMBException, OSError, ValueError):
+            for file in self._files:
+                file.close(get_attributes=False)
         with contextlib.suppress(SMBException, OSError, ValueError):
             self._connection.disconnect(close=False)
 

@@ -8,8 +8,12 @@ import pytest
 
 from adapters.hyperv.errors import HostUnreachableError
 from adapters.hyperv.host import HyperVHost
+from adapters.hyperv.remote_call import BadReplyError
+from adapters.hyperv.remote_shell import RemoteShell
 from adapters.hyperv.shells import RemoteVerbs
+from adapters.hyperv.verb_scripts import script_text
 from tests.standin.host import StandInHost
+from tests.standin.winrm_connection import Trouble
 from tests.unit.disks.vhdx_images import MIB
 from tests.unit.standin.smb_reading import first_bytes
 
@@ -60,6 +64,30 @@ def test_without_power_nothing_answers(standin_host: StandInHost, verbs: HyperVH
         first_bytes(standin_host.smb, machine.home)
     standin_host.power_on()
     assert [listed.name for listed in verbs.list_machines()] == ["web"]
+
+
+def test_scripts_that_are_no_verb_are_not_answered_without_an_engine(standin_host: StandInHost) -> None:
+    shell = RemoteShell(standin_host.connection())
+    with pytest.raises(BadReplyError, match="does not know this script"):
+        shell.run("host-facts", script_text("host-facts") + " ", b"{}")
+    shell.close()
+
+
+def test_an_answer_that_is_not_sealed_is_refused(standin_host: StandInHost, verbs: HyperVHost) -> None:
+    standin_host.winrm.fail(Trouble.PLAIN_ANSWER, "Receive")
+    with pytest.raises(BadReplyError, match="in the open"):
+        verbs.host_facts()
+    assert verbs.host_facts().computer == "HV01"
+
+
+def test_a_lost_connection_costs_a_reading_verb_nothing(standin_host: StandInHost, verbs: HyperVHost) -> None:
+    for trouble in (Trouble.DROPPED_UNREAD, Trouble.DROPPED_UNANSWERED, Trouble.ANSWER_CUT, Trouble.UNAVAILABLE):
+        for operation in ("Create", "Command", "Send", "Receive"):
+            if operation == "Create":
+                standin_host.winrm.reboot()
+            standin_host.winrm.fail(trouble, operation)
+            assert verbs.host_facts().computer == "HV01"
+            standin_host.winrm.heal()
 
 
 def test_it_says_where_it_is_reached(standin_host: StandInHost) -> None:
