@@ -64,6 +64,7 @@ def test_a_backup_by_the_real_scripts(engine_world: World) -> None:
     started = host.take_checkpoint(machine.id, consistency=1)
     running = model_says(world, "job", JobReply, job=started.job)
     assert (running.state, running.affected) == (2, ())
+    world.model.advance(1)
     finished = host.wait(started.job, 60)
     assert finished.affected == model_says(world, "job", JobReply, job=started.job).affected
     checkpoint = finished.id_of("Msvm_VirtualSystemSettingData")
@@ -74,7 +75,9 @@ def test_a_backup_by_the_real_scripts(engine_world: World) -> None:
     assert disks == model_says(world, "checkpoint-disks", tuple[FrozenDiskReply, ...], **here)
     files = host.configuration_files(machine.id, checkpoint)
     assert files == model_says(world, "configuration-files", tuple[ConfigurationFileReply, ...], **here)
-    host.wait(host.convert_checkpoint(machine.id, checkpoint).job, 60)
+    converting = host.convert_checkpoint(machine.id, checkpoint)
+    world.model.advance(1)
+    host.wait(converting.job, 60)
     merging = host.merge_state(machine.id)
     assert merging == model_says(world, "merge-state", MergeReply, machine_id=machine.id)
     assert merging.merging
