@@ -32,12 +32,13 @@ def run(
     session = session_of(context)
     with told(session):
         atesta = session.atesta()
+        auditing = atesta.auditing
         if to is not None:
             if encrypt or plain:
                 raise BadInputError(
                     "A key that is elsewhere has its passphrase there.", next_step="Leave --encrypt and --plain out."
                 )
-            atesta.auditing.adopt_key(parse_verifier_key(to.strip()))
+            auditing.adopt_key(parse_verifier_key(to.strip()))
             typer.echo("Recorded: the key on the other machine signs from now on.")
             return
         if encrypt and plain:
@@ -45,6 +46,6 @@ def run(
         passphrase = None
         if encrypt:
             passphrase = atesta.signing_passphrase_at_hand() or new_signing_passphrase(None)
-        key = atesta.auditing.rotate_key(passphrase=passphrase, plain=plain)
-        typer.echo(f"The new key is in {atesta.auditing.key_file}. Its public part, for the auditor:")
+        key = auditing.rotate_key(passphrase=passphrase, plain=plain)
+        typer.echo(f"The new key is in {auditing.key_file}. Its public part, for the auditor:")
         typer.echo(str(key))
