@@ -168,7 +168,7 @@ def test_a_bit_in_a_database_is_found_and_named_or_changes_nothing(
         for one, old in content.items():
             one.write_bytes(old)
     assert found > len(offsets) // 4
-    assert [one.trouble for one in checked(whole)] == [None] * 9
+    assert not [one for one in checked(whole) if one.trouble is not None]
     assert whole.restored("m2@latest", tmp_path / "out") == [noise(2)]
 
 

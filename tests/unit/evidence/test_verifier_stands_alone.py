@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,8 @@ def test_it_has_less_than_400_lines_and_imports_the_standard_library_and_cryptog
 
     assert len(text.splitlines()) < 400
     assert {name.partition(".")[0] for name in names} - sys.stdlib_module_names == {"cryptography"}
+    assert set(re.findall(r'import_module\("(\w+)"\)', text)) <= {"blake3"}, "what it uses where it is installed"
+    assert len(re.findall(r"import_module\(|__import__|exec\(|eval\(", text)) == text.count('import_module("blake3")')
 
 
 def _imported(node: ast.AST) -> list[str]:
