@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from domain.ports.mail import checked_mailbox
 
+_BUCKET = re.compile(r"(s3|gs|az|abfs|abfss|https)://[^/?#@\s]+(/[^?#\s]*)?")
+
 
 class PublishSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A folder and mail addresses outside, which get each head that a run ends with."""
+    """A folder, a bucket by its URL, and mail addresses outside, which get each head that a run ends with.
+
+    What signs in to the bucket is in the environment, never here.
+    """
 
     folder: str | None = None
+    bucket: str | None = None
     mail: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no address. Raises ValueError."""
+        if self.bucket is not None and not _BUCKET.fullmatch(self.bucket):
+            raise ValueError(f"[audit.publish] bucket: {self.bucket!r} is no URL such as s3://name/folder")
         for address in self.mail:
             try:
                 checked_mailbox(address)

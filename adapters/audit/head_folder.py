@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import re
 from pathlib import Path
 
+from adapters.audit.head_names import HeadNames
 from adapters.durable_files import write_durably
 from domain.content.signed_note import NOTE_BYTES_MAX
 from domain.errors import DamagedDataError, EnvironmentTroubleError
 from domain.ports.transparency import KeptHead
 
-_SIZE_DIGITS = 12
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 
 
@@ -21,8 +20,7 @@ class HeadFolder:
 
     def __init__(self, folder: Path, origin: str) -> None:
         self._folder = folder
-        self._start = origin.replace("/", "-")
-        self._name = re.compile(rf"{re.escape(self._start)}-(\d{{{_SIZE_DIGITS},19}})\.head")
+        self._names = HeadNames(origin)
 
     @property
     def location(self) -> str:
@@ -32,7 +30,7 @@ class HeadFolder:
     def newest(self) -> str | None:
         """The largest head there; None without one. Raises EnvironmentTroubleError."""
         try:
-            sizes = [int(found[1]) for path in self._folder.iterdir() if (found := self._name.fullmatch(path.name))]
+            sizes = [size for path in self._folder.iterdir() if (size := self._names.size(path.name)) is not None]
             if not sizes:
                 return None
             with self._file(max(sizes)).open("rb") as opened:
@@ -48,16 +46,12 @@ class HeadFolder:
         except FileExistsError:
             if path.read_bytes() == content:
                 return
-            raise DamagedDataError(
-                "Another head of this size was published before: two histories are shown.",
-                where=str(path),
-                next_step="Keep both; `atesta audit witness` says which of them today's log extends.",
-            ) from None
+            raise two_histories(str(path)) from None
         except OSError as error:
             raise self._trouble(error) from error
 
     def _file(self, size: int) -> Path:
-        return self._folder / f"{self._start}-{size:0{_SIZE_DIGITS}d}.head"
+        return self._folder / self._names.name(size)
 
     def _trouble(self, error: OSError) -> EnvironmentTroubleError:
         return EnvironmentTroubleError(
@@ -65,6 +59,15 @@ class HeadFolder:
             where=self.location,
             next_step="See whether it is mounted and writable; the next run tries again.",
         )
+
+
+def two_histories(where: str) -> DamagedDataError:
+    """The error for another head of one size at a place."""
+    return DamagedDataError(
+        "Another head of this size was published before: two histories are shown.",
+        where=where,
+        next_step="Keep both; `atesta audit witness` says which of them today's log extends.",
+    )
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -208,7 +208,7 @@ class DueJobs:
     def _publish_heads(self) -> str:
         """What keeps heads from being published is told, and fails nothing."""
         published = self._atesta.publish_heads()
-        parts = [f"{published.files} published to a folder"] if published.files else []
+        parts = [f"{published.files} published"] if published.files else []
         parts += [f"WARNING: not published: {trouble}" for trouble in published.troubles]
         return "; ".join(part for part in (*parts, self._deliver_mails() if published.mails else "") if part)
 

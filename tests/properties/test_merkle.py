@@ -1,7 +1,8 @@
-"""The Merkle tree against an implementation that shares nothing with it.
+"""The Merkle tree against two implementations that share nothing with it.
 
 `plain_root`, `plain_path` and `plain_proof` are RFC 6962 sections 2.1, 2.1.1 and 2.1.2 word for word: recursive, slow,
-and without the nodes, the frontier or the loops of domain/content/merkle.py.
+and without the nodes, the frontier or the loops of domain/content/merkle.py. `rekor_verifier` is a library by others
+that checks the proofs of another public log.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rekor_verifier import merkle_proof as theirs
 
 from domain.content.merkle import (
     ProofError,
@@ -91,6 +93,30 @@ def test_every_consistency_proof_is_that_of_the_definition_and_holds(new: int) -
         proof = consistency_proof(old, new, NODES)
         assert proof == plain_proof(old, ENTRIES[:new])
         check_consistency(old, plain_root(ENTRIES[:old]), new, plain_root(ENTRIES[:new]), proof)
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_an_independent_library_agrees_on_inclusion_and_refuses_what_is_altered(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, SIZE_MAX))
+    index = data.draw(st.integers(0, size - 1))
+    proof, root = inclusion_proof(index, size, NODES), root_at(size, NODES)
+    told = [one.hex() for one in proof]
+    theirs.verify_inclusion(theirs.DEFAULT_HASHER, index, size, LEAVES[index].hex(), told, root.hex())
+    with pytest.raises(theirs.RootMismatchError):
+        theirs.verify_inclusion(theirs.DEFAULT_HASHER, index, size, _flipped(LEAVES[index]).hex(), told, root.hex())
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_an_independent_library_agrees_on_consistency_and_refuses_another_history(data: st.DataObject) -> None:
+    new = data.draw(st.integers(2, SIZE_MAX))
+    old = data.draw(st.integers(1, new - 1))
+    told = [one.hex() for one in consistency_proof(old, new, NODES)]
+    before, after = root_at(old, NODES).hex(), root_at(new, NODES).hex()
+    theirs.verify_consistency(theirs.DEFAULT_HASHER, old, new, told, before, after)
+    with pytest.raises(theirs.RootMismatchError):
+        theirs.verify_consistency(theirs.DEFAULT_HASHER, old, new, told, before, _flipped(root_at(new, NODES)).hex())
 
 
 @given(st.data())

@@ -61,7 +61,7 @@ def test_a_run_of_what_is_due_publishes_too_and_says_so(shared: CommandLine) -> 
     shared.add_machine("db", bytes(4096), machine_id=MACHINE_ID.replace("6", "7"))
     done = shared.run("run", "--only", "backup")
     assert done.exit_code == 0, done.output
-    assert "heads: 1 published to a folder" in done.output
+    assert "heads: 1 published" in done.output
     assert list(published(shared).values()) == [head(shared)]
 
 
