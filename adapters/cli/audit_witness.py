@@ -25,12 +25,15 @@ def run(
         list[Path],
         typer.Argument(help="Mails (.eml), mailboxes (mbox, Maildir), folders, or texts; - is standard input."),
     ],
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep those that hold: `atesta audit check` looks at them from now on.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Prove that today's log extends each signed head in old mails, or show where history was rewritten.
 
     A report mail brings the proof of its verdict: the log must still have that very entry at its place. Ends with 4
-    when something does not fit. Needs no passphrase; changes nothing.
+    when something does not fit. Needs no passphrase; changes nothing without --add.
     """
     session = session_of(context)
     with told(session):
@@ -54,6 +57,9 @@ def run(
         else:
             _print_heads(session, heads, others)
             _print_proofs(session, proofs)
+        if add:
+            kept = auditing.keep_witnessed(list(notes))
+            session.err.print(f"{kept} heads are kept that were not before; `atesta audit check` looks at them, too.")
         if any(one.trouble for one in heads) or any(one.trouble for one in proofs):
             raise typer.Exit(DamagedDataError.exit_code)
 

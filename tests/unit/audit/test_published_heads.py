@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -153,3 +155,38 @@ def test_an_address_that_is_none_is_refused(line: CommandLine) -> None:
     refused = line.run("audit", "head")
     assert refused.exit_code == BAD_INPUT
     assert "no mail address" in refused.output
+
+
+def test_heads_that_hold_are_kept_again_when_asked_and_others_are_not(line: CommandLine, tmp_path: Path) -> None:
+    old, mails = head(line), tmp_path / "mails.txt"
+    back_up(line, 2)
+    mails.write_text(f"{old}\n{head(line)}\n")
+    tree = line.repository / "state" / "transparency-log.sqlite"
+    with closing(sqlite3.connect(tree)) as connection, connection:
+        connection.execute("DELETE FROM heads")
+    assert line.run("audit", "witness", str(mails)).exit_code == 0
+    assert kept_sizes(tree) == []
+
+    done = line.run("audit", "witness", str(mails), "--add")
+    assert done.exit_code == 0, done.output
+    assert "2 heads are kept" in done.output
+    assert kept_sizes(tree) == [size_of(old), size_of(head(line))]
+    assert "0 heads are kept" in line.run("audit", "witness", str(mails), "--add").output
+    assert line.run("audit", "check").exit_code == 0
+
+
+def test_a_head_that_does_not_hold_is_never_kept(line: CommandLine, tmp_path: Path) -> None:
+    forged = tmp_path / "forged.txt"
+    lines = head(line).splitlines(keepends=True)
+    forged.write_text("".join([lines[0], f"{int(lines[1]) - 1}\n", *lines[2:]]))
+    tree = line.repository / "state" / "transparency-log.sqlite"
+    before = kept_sizes(tree)
+    done = line.run("audit", "witness", str(forged), "--add")
+    assert done.exit_code == DamagedDataError.exit_code
+    assert "0 heads are kept" in done.output
+    assert kept_sizes(tree) == before
+
+
+def kept_sizes(tree: Path) -> list[int]:
+    with closing(sqlite3.connect(tree)) as connection:
+        return [size for (size,) in connection.execute("SELECT size FROM heads ORDER BY size")]
