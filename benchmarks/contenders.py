@@ -5,19 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.images import ImageSet
+from benchmarks.contending import PASSPHRASE, Place
 from benchmarks.measuring import Step, measure
+from benchmarks.more_contenders import Casync, Duplicity, Zpaq
 from domain.errors import EnvironmentTroubleError
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _PRINT_VERSION = "import importlib.metadata as metadata; print('atesta', metadata.version('atesta'))"
-PASSPHRASE = "measured, not kept: 4711"
-"""Guards throw-away repositories only; it still goes through files and the environment, as a user's would."""
 
 
 class Profile(StrEnum):
@@ -29,33 +27,6 @@ class Profile(StrEnum):
     DEFAULT = "default"
     ZSTD = "zstd"
     MORE = "more"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A fresh folder for one tool in one round, and the images that it takes in."""
-
-    folder: Path
-    images: ImageSet
-
-    @property
-    def repository(self) -> Path:
-        """Where everything that the tool keeps is counted."""
-        return self.folder / "repository"
-
-    @property
-    def target(self) -> Path:
-        """The folder that is restored to."""
-        return self.folder / "restored"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """A home without settings and caches."""
-        return {"HOME": str(self.folder / "home")}
-
-    def step(self, command: Sequence[str], folder: Path | None = None, **environment: str) -> Step:
-        """A command in this place."""
-        return Step(command=command, folder=folder or self.folder, environment={**self.environment, **environment})
 
 
 class Contender(Protocol):
@@ -211,8 +182,6 @@ class Borg:
 
 def contenders(profile: Profile) -> tuple[Contender, ...]:
     """The tools of a comparison, Atesta first. Raises EnvironmentTroubleError when one is not installed."""
-    from benchmarks.more_contenders import Casync, Duplicity, Zpaq
-
     found: tuple[Contender, ...]
     if profile is Profile.MORE:
         found = (Atesta(), Zpaq(), Casync(), Duplicity())

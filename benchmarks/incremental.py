@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.comparison import MachineFigures
-from benchmarks.contenders import Atesta, Contender, Place, Profile, contenders
+from benchmarks.contenders import Atesta, Contender, Profile, contenders
+from benchmarks.contending import Place
 from benchmarks.images import ImageSet, cache_folder
 from benchmarks.measuring import Measured, Step, measure
 from benchmarks.report import write_between_markers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders import PASSPHRASE, Place
+from benchmarks.contending import PASSPHRASE, Place
 from benchmarks.measuring import Step
 
 _ZSTD = "--compression=zstd"

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from benchmarks import page_cache
 from benchmarks.comparison import Comparison, ImageFigures, Round, ToolFigures, again_seconds, save
-from benchmarks.contenders import Contender, Place, Profile, contenders
+from benchmarks.contenders import Contender, Profile, contenders
+from benchmarks.contending import Place
 from benchmarks.data import Size, images
 from benchmarks.images import ImageSet, allocated_bytes, cache_folder, virtual_bytes
 from benchmarks.measuring import measure

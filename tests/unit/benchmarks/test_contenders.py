@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import Atesta, Borg, Contender, Place, Restic
+from benchmarks.contenders import Atesta, Borg, Contender, Restic
+from benchmarks.contending import Place
 from benchmarks.images import IMAGE_NAMES, ImageSet
 from benchmarks.more_contenders import Casync, Duplicity, Zpaq
 

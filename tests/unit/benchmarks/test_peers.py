@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import Place, Profile
+from benchmarks.contenders import Profile
+from benchmarks.contending import Place
 from benchmarks.data import Size
 from benchmarks.images import IMAGE_NAMES, ImageSet
 from benchmarks.measuring import Step
