@@ -88,20 +88,26 @@ class CheckpointTaking:
         self._watch.idle()
         new = appeared(before, self._recovery_checkpoints())
         if len(new) != 1:
-            raise EnvironmentTroubleError(
-                f"The host does not say which checkpoint it took, and {len(new)} are new.",
-                where=f"{self._host.name}: {self._machine.name}",
-                next_step="Let one backup program at a time work on the machine, then run the backup again.",
-            )
+            raise self._cannot_tell(f"The host does not say which checkpoint it took, and {len(new)} are new.")
         return new[0]
 
     def _remove_what_appeared(self) -> None:
-        """A failed attempt should leave nothing. What it left is removed before the next one."""
+        """A failed attempt should leave nothing. What it left is removed, if it can be nothing else."""
         debts = [debt for debt in self._journal.debts() if debt.kind is DebtKind.CHECKPOINT]
         self._watch.idle()
-        for checkpoint in appeared(debts[-1].before, self._recovery_checkpoints()) if debts else ():
+        new = appeared(debts[-1].before, self._recovery_checkpoints()) if debts else ()
+        if len(new) > 1:
+            raise self._cannot_tell(f"A checkpoint failed, and {len(new)} are new that it may have left.")
+        for checkpoint in new:
             self._host.wait(self._host.destroy_checkpoint(self._machine.id, checkpoint).job, self._patience.job_seconds)
         self._watch.idle()
+
+    def _cannot_tell(self, what: str) -> EnvironmentTroubleError:
+        return EnvironmentTroubleError(
+            what,
+            where=f"{self._host.name}: {self._machine.name}",
+            next_step="Let one backup program at a time work on the machine, then run the backup again.",
+        )
 
     def _recovery_checkpoints(self) -> tuple[str, ...]:
         return tuple(one.id for one in self._watch.look().checkpoints if one.kind == "recovery")

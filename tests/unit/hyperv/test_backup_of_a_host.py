@@ -23,7 +23,7 @@ from tests.doubles.repository import OpenRepository, opened
 from tests.doubles.standin_source import source_of_host
 from tests.standin.machine import VSS_SERVICE, Machine, State
 from tests.standin.misbehaviour import Misbehaviour
-from tests.standin.model import HostModel
+from tests.standin.model import HostModel, Outcome
 from tests.standin.verb_answers import ModelCaller
 
 T = TypeVar("T")
@@ -157,6 +157,27 @@ def test_a_guest_whose_writers_fail_is_not_read_where_policy_wants_application_c
     assert repository.points() == []
     assert recorded(repository, BackupFailed)
     check_host(model, vm)
+
+
+def test_checkpoints_of_others_that_appear_beside_a_failed_one_are_not_removed(
+    repository: OpenRepository, model: HostModel, vm: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.misbehave(Misbehaviour.VSS_FAILS)
+    take = model.create_recovery_checkpoint
+
+    def beside_others(machine_id: str, *, consistency: int, ignore: bool) -> Outcome:
+        for _ in range(2 if consistency == 1 else 0):
+            take(machine_id, consistency=2, ignore=False)
+            model.advance(10)
+        return take(machine_id, consistency=consistency, ignore=ignore)
+
+    monkeypatch.setattr(model, "create_recovery_checkpoint", beside_others)
+
+    with pytest.raises(EnvironmentTroubleError, match="2 are new"):
+        back_up(repository, model)
+
+    assert len(vm.checkpoints) == 2
+    assert repository.points() == []
 
 
 def test_without_the_integration_service_the_failed_condition_is_named(
