@@ -109,6 +109,10 @@ _SECONDS_AND_MEMORY = {
     "seconds": Column(label="seconds", design="linear"),
     "memory": Column(label="peak memory, MiB", design="flat"),
 }
+_SECONDS_AND_MEMORY_FLAT = {
+    "seconds": Column(label="seconds", design="flat"),
+    "memory": Column(label="peak memory, MiB", design="flat"),
+}
 AXES = {
     "size": Axis(
         title="Full ingest over the size of the disk",
@@ -121,10 +125,7 @@ AXES = {
     "sparse": Axis(
         title="Full ingest of 256 MiB in a sparse disk",
         across="GiB of disk",
-        columns={
-            "seconds": Column(label="seconds", design="flat"),
-            "memory": Column(label="peak memory, MiB", design="flat"),
-        },
+        columns=_SECONDS_AND_MEMORY_FLAT,
         charted=("seconds",),
         logarithmic=True,
         measure=_sparse_size,

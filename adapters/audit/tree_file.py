@@ -134,12 +134,8 @@ class TreeFile:
         number, size = _followed(connection)
         if not size:
             return
-        portion = next(self._rows.rows_after(number - 1), None)
-        if (
-            not portion
-            or portion[0].number != number
-            or _leaf(portion[0]) != _node(partial(_tile, connection), 0, size - 1)
-        ):
+        row = self._rows.row(number)
+        if row is None or _leaf(row) != _node(partial(_tile, connection), 0, size - 1):
             raise DamagedDataError(
                 f"Event {number} is gone or another one: the history was rewritten, or its end was lost.",
                 where=self.location,

@@ -108,6 +108,11 @@ class SQLiteEventLog:
             yield [_row(one) for one in portion]
             after = portion[-1].id
 
+    def row(self, number: int) -> StoredRow | None:
+        """The row with this number as it stands there; None when there is none. Raises as ``rows_after``."""
+        found = self._portion(number - 1, (), events_max=1)
+        return _row(found[0]) if found and found[0].id == number else None
+
     def last_number(self) -> int:
         """The number of the last event, 0 when there is none."""
         with sqlite_trouble(self._where, if_damaged=_RECOVER):
@@ -168,11 +173,11 @@ class SQLiteEventLog:
             for one in stored
         )
 
-    def _portion(self, after: int, topics: Sequence[str]) -> Sequence[Notification]:
+    def _portion(self, after: int, topics: Sequence[str], events_max: int = PORTION_EVENTS) -> Sequence[Notification]:
         with sqlite_trouble(self._where, if_damaged=_RECOVER):
             return self._patience.insist(
                 lambda _tries: self._recorder.select_notifications(
-                    after, PORTION_EVENTS, topics=topics, inclusive_of_start=False
+                    after, events_max, topics=topics, inclusive_of_start=False
                 ),
                 self._where,
             )

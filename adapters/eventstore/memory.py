@@ -61,9 +61,16 @@ class MemoryEventLog:
     def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:
         """The rows after ``number``, one a portion."""
         for index in range(max(number, 0), len(self._rows)):
-            row = self._rows[index]
-            assert isinstance(row.originator_id, UUID)
-            yield [StoredRow(index + 1, row.originator_id.bytes, row.originator_version, row.topic, row.state)]
+            yield [self._row(index)]
+
+    def row(self, number: int) -> StoredRow | None:
+        """The row with this number; None when there is none."""
+        return self._row(number - 1) if 0 < number <= len(self._rows) else None
+
+    def _row(self, index: int) -> StoredRow:
+        row = self._rows[index]
+        assert isinstance(row.originator_id, UUID)
+        return StoredRow(index + 1, row.originator_id.bytes, row.originator_version, row.topic, row.state)
 
     def last_number(self) -> int:
         """The number of the last event, 0 when there is none."""

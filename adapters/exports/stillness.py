@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
+from adapters.disk_over import DiskOver
 from domain.errors import DamagedDataError, EnvironmentTroubleError
-from domain.model.extents import Extent
 from domain.ports.disks import FrozenDisk
 
 _Stamp = tuple[int, int, int, int]
@@ -31,54 +31,20 @@ class FileStamps:
                 )
 
 
-class WatchedDisk:
+class WatchedDisk(DiskOver):
     """A frozen disk that tells a changed file from a broken host when a read fails."""
 
     def __init__(self, disk: FrozenDisk, stamps: FileStamps, disk_id: str) -> None:
-        self._disk = disk
+        super().__init__(disk, disk_id)
         self._stamps = stamps
-        self._disk_id = disk_id
-
-    @property
-    def size_bytes(self) -> int:
-        """The virtual size."""
-        return self._disk.size_bytes
-
-    @property
-    def location(self) -> str:
-        """The image file."""
-        return self._disk.location
-
-    @property
-    def disk_id(self) -> str:
-        """The identity that the inventory shows."""
-        return self._disk_id
-
-    @property
-    def sector_size_bytes(self) -> int:
-        """The logical sector size."""
-        return self._disk.sector_size_bytes
-
-    @property
-    def image_format(self) -> str:
-        """The format of the image."""
-        return self._disk.image_format
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill ``buffer``, as the port says; DamagedDataError when the file changed."""
         try:
-            self._disk.read_into(offset, buffer)
+            super().read_into(offset, buffer)
         except (EnvironmentTroubleError, DamagedDataError):
             self._stamps.check()
             raise
-
-    def allocated_extents(self) -> Iterator[Extent]:
-        """The ranges that may hold something."""
-        return self._disk.allocated_extents()
-
-    def close(self) -> None:
-        """Close the image."""
-        self._disk.close()
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.hyperv.host_files import HostFiles
 from adapters.hyperv.verb_schemas import DiskReply, FrozenDiskReply, MachineReply
 from domain.content.partitions import read_partition_table
 from domain.errors import EnvironmentTroubleError
-from domain.model.extents import Extent
 from domain.model.machines import ConfigurationFile, Machine
 from domain.model.protection import Consistency
 from domain.ports.changes import ChangeTracking
@@ -32,51 +31,6 @@ class FrozenHyperVMachine:
     def remarks(self) -> tuple[str, ...]:
         """What a person should know of the freezing, and of the reading so far."""
         return (*self.said, *self.files.remarks)
-
-
-class IdentifiedDisk:
-    """A disk under the identity that the host gives it, which a differencing file of it need not carry."""
-
-    def __init__(self, disk: FrozenDisk, disk_id: str) -> None:
-        self._disk = disk
-        self._disk_id = disk_id
-
-    @property
-    def disk_id(self) -> str:
-        """The virtual disk's GUID, in lower case."""
-        return self._disk_id
-
-    @property
-    def size_bytes(self) -> int:
-        """The virtual size."""
-        return self._disk.size_bytes
-
-    @property
-    def location(self) -> str:
-        """The frozen file."""
-        return self._disk.location
-
-    @property
-    def sector_size_bytes(self) -> int:
-        """The logical sector size."""
-        return self._disk.sector_size_bytes
-
-    @property
-    def image_format(self) -> str:
-        """The format of the image."""
-        return self._disk.image_format
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill ``buffer``, as the port says."""
-        self._disk.read_into(offset, buffer)
-
-    def allocated_extents(self) -> Iterator[Extent]:
-        """The ranges that may hold something."""
-        return self._disk.allocated_extents()
-
-    def close(self) -> None:
-        """Close the image."""
-        self._disk.close()
 
 
 def in_machine_order(

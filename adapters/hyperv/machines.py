@@ -9,9 +9,10 @@ from pathlib import PureWindowsPath
 
 import msgspec
 
+from adapters.disk_over import DiskOver
 from adapters.hyperv.changes import TrackedChanges, mark_of
 from adapters.hyperv.checkpoint_taking import CheckpointTaking, TakenCheckpoint
-from adapters.hyperv.frozen import FrozenHyperVMachine, IdentifiedDisk, dynamic_disks, in_machine_order
+from adapters.hyperv.frozen import FrozenHyperVMachine, dynamic_disks, in_machine_order
 from adapters.hyperv.host import HyperVHost
 from adapters.hyperv.host_files import HostFiles
 from adapters.hyperv.machine_facts import facts_of, tracks_changes
@@ -112,7 +113,7 @@ class HyperVMachines:
     def _opened(self, files: HostFiles, stack: ExitStack, live: DiskReply, held: FrozenDiskReply) -> FrozenDisk:
         disk = files.disk(held.path)
         stack.callback(disk.close)
-        return IdentifiedDisk(disk, (held.disk_id or live.disk_id).lower().strip("{}") or disk.disk_id)
+        return DiskOver(disk, (held.disk_id or live.disk_id).lower().strip("{}") or disk.disk_id)
 
     def _with_partition_tables(
         self,

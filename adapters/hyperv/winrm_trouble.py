@@ -172,44 +172,53 @@ def _hostile(error: Exception, connection: HostConnection) -> AtestaError:
     )
 
 
+_NETWORK: tuple[tuple[tuple[type[BaseException], ...], type[AtestaError], str, str], ...] = (
+    (
+        (ssl.SSLCertVerificationError, ssl.CertificateError),
+        HostDistrustedError,
+        "The host's certificate is not trusted; nothing was sent.",
+        "Give the name that the certificate has as address, or the authority's file as ca_file.",
+    ),
+    (
+        (ssl.SSLEOFError, ssl.SSLZeroReturnError),
+        ConnectionLostError,
+        "The host ended the encrypted connection.",
+        "",
+    ),
+    (
+        (ssl.SSLError,),
+        HostDistrustedError,
+        "The host does not speak TLS as configured; nothing was sent.",
+        "Check port and https: WinRM over TLS usually has 5986, without 5985.",
+    ),
+    (
+        (socket.gaierror, urllib3.exceptions.NameResolutionError),
+        HostUnreachableError,
+        "The host's name is not known here.",
+        "Check the name, the DNS or the hosts file; or give an address.",
+    ),
+    (
+        (ConnectionRefusedError,),
+        HostUnreachableError,
+        "The host refuses connections on this port.",
+        "Enable WinRM there (docs/hyperv.md) and check port and firewall.",
+    ),
+    (
+        (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError),
+        HostUnreachableError,
+        "The host does not answer.",
+        "See whether it is up, and whether a firewall drops the connection.",
+    ),
+    (_LOST, ConnectionLostError, "The connection to the host was lost, or it went silent.", "Try later."),
+)
+"""What stands behind an error of the network, what it means, and what to do; the first that fits counts."""
+
+
 def _network(error: BaseException, connection: HostConnection) -> AtestaError:
-    causes = list(_causes(error))
-    if any(isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)) for cause in causes):
-        return HostDistrustedError(
-            "The host's certificate is not trusted; nothing was sent.",
-            where=_place(connection),
-            next_step="Give the name that the certificate has as address, or the authority's file as ca_file.",
-        )
-    if any(isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) for cause in causes):
-        return ConnectionLostError("The host ended the encrypted connection.", where=_place(connection))
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return HostDistrustedError(
-            "The host does not speak TLS as configured; nothing was sent.",
-            where=_place(connection),
-            next_step="Check port and https: WinRM over TLS usually has 5986, without 5985.",
-        )
-    if any(isinstance(cause, (socket.gaierror, urllib3.exceptions.NameResolutionError)) for cause in causes):
-        return HostUnreachableError(
-            "The host's name is not known here.",
-            where=_place(connection),
-            next_step="Check the name, the DNS or the hosts file; or give an address.",
-        )
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return HostUnreachableError(
-            "The host refuses connections on this port.",
-            where=_place(connection),
-            next_step="Enable WinRM there (docs/hyperv.md) and check port and firewall.",
-        )
-    if any(isinstance(cause, (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)) for cause in causes):
-        return HostUnreachableError(
-            "The host does not answer.",
-            where=_place(connection),
-            next_step="See whether it is up, and whether a firewall drops the connection.",
-        )
-    if any(isinstance(cause, _LOST) for cause in causes):
-        return ConnectionLostError(
-            "The connection to the host was lost, or it went silent.", where=_place(connection), next_step="Try later."
-        )
+    causes = _causes(error)
+    for kinds, meaning, what, next_step in _NETWORK:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return meaning(what, where=_place(connection), next_step=next_step)
     return HostUnreachableError(
         f"The host cannot be reached: {type(error).__name__}.",
         where=_place(connection),

@@ -62,6 +62,9 @@ class StoredRows(Protocol):
         Raises DamagedDataError for a row that is not what was written.
         """
 
+    def row(self, number: int) -> StoredRow | None:
+        """The row with this number; None when there is none. Raises DamagedDataError as ``rows_after``."""
+
     def last_number(self) -> int:
         """The number of the last event, 0 when there is none."""
 

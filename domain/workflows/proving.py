@@ -126,10 +126,10 @@ class ProofWitness:
 
     def _entry_now(self, number: int) -> LogEntry | None:
         try:
-            row = next(self._rows.rows_after(number - 1), (None,))[0]
+            row = self._rows.row(number)
         except DamagedDataError:
             return None
-        return entry_of(row) if row is not None and row.number == number else None
+        return entry_of(row) if row is not None else None
 
     def _told(self, found: WitnessedProof, entry: LogEntry) -> WitnessedProof:
         """``found`` with the verification that its entry is of, as far as the events still say it."""

@@ -123,10 +123,10 @@ def _trouble_with_kept(tree: StoredTree, rows: StoredRows, kept: KeptHead, keys:
     trouble = trouble_with_head(tree, kept.note, keys, size=kept.size)
     if trouble is not None or not kept.size:
         return trouble
-    portion = next(iter(rows.rows_after(kept.number - 1)), None)
+    row = rows.row(kept.number)
     with tree.nodes() as node:
         leaf = node(0, kept.size - 1)
-    if not portion or leaf_hash(encode_entry(entry_of(portion[0]))) != leaf:
+    if row is None or leaf_hash(encode_entry(entry_of(row))) != leaf:
         return f"event {kept.number}, the last that it covers, is gone or another one"
     return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,7 +17,7 @@ from adapters.eventstore.event_mapper import DIGEST_BYTES
 from adapters.eventstore.memory import MemoryEventLog
 from domain.errors import BadInputError, BusyError
 from domain.events.backup import BackupFailed, BackupStarted
-from domain.ports.event_log import EventLog
+from domain.ports.event_log import EventLog, StoredRows
 from tests.golden.events.samples import AT, samples
 from tests.unit.eventstore.histories import random_history, started
 
@@ -129,6 +129,18 @@ def test_an_event_that_would_not_come_back_the_same_is_refused(log: EventLog, ev
         log.append([event])
 
     assert log.last_number() == 0
+
+
+class LogOfRows(EventLog, StoredRows, Protocol):
+    """What every event log is besides."""
+
+
+def test_a_row_is_had_by_its_number(log: LogOfRows) -> None:
+    log.append([started(STREAM), started(uuid4())])
+    first, second = (row for portion in log.rows_after(0) for row in portion)
+
+    assert (log.row(first.number), log.row(second.number)) == (first, second)
+    assert (log.row(0), log.row(second.number + 1)) == (None, None)
 
 
 def test_a_reader_beside_several_writing_threads_misses_nothing(log: EventLog) -> None:

@@ -18,6 +18,7 @@ import hashlib
 import struct
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,7 +137,7 @@ def check(proof: Proof, keys: list[str]) -> Iterator[str]:
 
 
 def unpacked(data: bytes, at: int) -> tuple[Any, int]:
-    """The MessagePack value at ``at`` and where it ends; bytes as hex, extensions as a remark."""
+    """The MessagePack value at ``at`` and where it ends; bytes as hex, times as ISO 8601."""
     kind, at = data[at], at + 1
     if kind < 0x80 or kind >= 0xE0:
         return kind - (256 if kind >= 0xE0 else 0), at
@@ -145,7 +146,8 @@ def unpacked(data: bytes, at: int) -> tuple[Any, int]:
     if kind in NUMBERS:
         return struct.unpack_from(NUMBERS[kind], data, at)[0], at + struct.calcsize(NUMBERS[kind])
     if kind in FIXED_EXTENSIONS:
-        return "(a time)", at + 1 + FIXED_EXTENSIONS[kind]
+        end = at + 1 + FIXED_EXTENSIONS[kind]
+        return moment(data[at:end]), end
     if kind < 0xC0:
         what, size = ("str", kind & 31) if kind >= 0xA0 else ("list" if kind >= 0x90 else "map", kind & 15)
     else:
@@ -153,12 +155,26 @@ def unpacked(data: bytes, at: int) -> tuple[Any, int]:
         size, at = int.from_bytes(data[at : at + width], "big"), at + width
     if what in ("str", "bin", "ext"):
         raw, end = data[at : at + size], at + size + (what == "ext")
-        return {"str": raw.decode(errors="replace"), "bin": raw.hex(), "ext": "(a time)"}[what], end
+        return raw.decode(errors="replace") if what == "str" else raw.hex() if what == "bin" else moment(
+            data[at:end]
+        ), end
     items = []
     for _ in range(size << (what == "map")):
         item, at = unpacked(data, at)
         items.append(item)
     return (dict(zip(items[::2], items[1::2], strict=True)) if what == "map" else items), at
+
+
+def moment(extension: bytes) -> str:
+    """The time in an extension, whose first byte is its type: -1 for MessagePack's timestamps of 4, 8 or 12 bytes."""
+    if extension[:1] != b"\xff" or len(extension) not in (5, 9, 13):
+        return f"(extension {extension.hex()})"
+    if len(extension) == 13:
+        nanoseconds, seconds = struct.unpack(">Iq", extension[1:])
+    else:
+        number = int.from_bytes(extension[1:], "big")
+        nanoseconds, seconds = (number >> 34, number & (1 << 34) - 1) if len(extension) == 9 else (0, number)
+    return (datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)).isoformat()
 
 
 SCALARS = {0xC0: None, 0xC2: False, 0xC3: True}

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC
 from email.message import EmailMessage
 from pathlib import Path
 from uuid import UUID
@@ -144,6 +145,11 @@ def test_who_has_only_the_mail_and_the_key_can_check_it_with_the_independent_pro
     assert first_mail(line).name[:32] in done.stdout
     assert "word: FAILED" in done.stdout
     assert "machine_name: web" in done.stdout
+    with SQLiteEventLog(line.repository / "state" / "events.sqlite") as log:
+        (verdict, *_) = (
+            event for event in log.stream(UUID(first_mail(line).name[:32])) if type(event) is VerdictReached
+        )
+    assert f"at: {verdict.at.astimezone(UTC).isoformat()}" in done.stdout
 
 
 def test_the_witness_says_which_verification_a_mail_speaks_of(line: CommandLine) -> None:
@@ -179,6 +185,18 @@ def test_a_row_that_was_rewritten_beside_its_log_is_told_too(line: CommandLine) 
     code, (found,) = witnessed(line, mail)
     assert code == DAMAGED
     assert "the event store has another event there today" in str(found["trouble"])
+
+
+def test_a_damaged_event_accuses_no_other_one(line: CommandLine) -> None:
+    with closing(sqlite3.connect(line.repository / "state" / "events.sqlite")) as connection, connection:
+        last, state = connection.execute(
+            "SELECT MAX(notification_id), state FROM stored_events WHERE topic = ?", (VerdictReached.TOPIC,)
+        ).fetchone()
+        connection.execute("UPDATE stored_events SET state = ? WHERE notification_id = ?", (state + b"x", last))
+    assert witnessed(line, first_mail(line))[0] == 0
+    code, proofs = witnessed(line, second_mail(line))
+    assert code == DAMAGED
+    assert [bool(one["trouble"]) for one in proofs] == [True]
 
 
 def test_verdicts_that_were_removed_from_the_end_are_told(line: CommandLine) -> None:

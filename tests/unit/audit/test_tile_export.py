@@ -39,6 +39,9 @@ class Rows:
         for start in range(0, len(rest), 500):
             yield rest[start : start + 500]
 
+    def row(self, number: int) -> StoredRow | None:
+        return next((row for row in self.rows if row.number == number), None)
+
     def last_number(self) -> int:
         return self.rows[-1].number if self.rows else 0
 

@@ -27,6 +27,9 @@ class Rows:
     def rows_after(self, number: int) -> Iterator[Sequence[StoredRow]]:
         yield [row for row in self.rows if row.number > number]
 
+    def row(self, number: int) -> StoredRow | None:
+        return next((row for row in self.rows if row.number == number), None)
+
     def last_number(self) -> int:
         return self.rows[-1].number
 
