@@ -65,7 +65,7 @@ class Atesta(Installation):
         """
         from adapters.guests.outside import OutsideGuestFileSystems
         from domain.workflows.backup import BackupWorkflow
-        from domain.workflows.backup_run import BackupSettings
+        from domain.workflows.backup_terms import BackupSettings
         from domain.workflows.timed_log import TimedLog
 
         self._refuse_lost_packs()

@@ -38,7 +38,7 @@ from domain.content.chunking import ChunkingParameters
 from domain.model.snapshot_method import SnapshotPolicy
 from domain.ports.progress import Silent
 from domain.workflows.backup import BackupWorkflow
-from domain.workflows.backup_run import BackupSettings
+from domain.workflows.backup_terms import BackupSettings
 from domain.workflows.vault import create_vault, open_vault
 from tests.doubles.scripted_source import HandClock, ScriptedGuests
 from tests.standin.host import StandInHost

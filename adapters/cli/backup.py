@@ -19,7 +19,7 @@ from domain.errors import AtestaError
 if TYPE_CHECKING:
     from adapters.composition import Atesta
     from domain.model.machines import Machine
-    from domain.workflows.backup_run import BackupSummary
+    from domain.workflows.backup_terms import BackupSummary
     from domain.workflows.vault import Vault
 
 

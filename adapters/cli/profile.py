@@ -15,7 +15,7 @@ from adapters.stage_clock import StageClock
 from domain.model.stages import Stage, StageProfile, held_back_by
 
 if TYPE_CHECKING:
-    from domain.workflows.backup_run import BackupSummary
+    from domain.workflows.backup_terms import BackupSummary
     from domain.workflows.vault import Vault
 
 

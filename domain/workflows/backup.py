@@ -25,7 +25,8 @@ from domain.ports.locks import MachineLocks
 from domain.ports.progress import Progress
 from domain.ports.source import MachineSource
 from domain.workflows.adoption import adopt_orphan_packs
-from domain.workflows.backup_run import FULL, INCREMENTAL, BackupRun, BackupSettings, BackupSummary, BackupTools
+from domain.workflows.backup_run import FULL, INCREMENTAL, BackupRun, BackupTools
+from domain.workflows.backup_terms import BackupSettings, BackupSummary
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.event_stream import EventStream
 from domain.workflows.machine_history import record_machine

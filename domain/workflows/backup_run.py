@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
 from uuid import UUID
 
 from domain.content.packs import CHUNK_ID_BYTES
-from domain.errors import AtestaError, DamagedDataError
-from domain.events.backup import (
-    BackupCompleted,
-    BackupPromoted,
-    ChangeTrackingAudited,
-    ChunksWritten,
-    PostSnapshot,
-    PrepareForSnapshot,
-    SnapshotTaken,
-    SourceCompared,
-    SyntheticFullMerged,
-)
+from domain.errors import DamagedDataError
+from domain.events.backup import BackupCompleted
 from domain.events.restore_point import StoredDisk, StoredFile
 from domain.model.disk_changes import ChangeMethod
 from domain.model.extents import total_bytes
-from domain.model.machines import Machine, matches
-from domain.model.protection import Consistency, SnapshotPlan
+from domain.model.machines import Machine
 from domain.model.stages import Stage
 from domain.ports.catalog import RestorePoint
 from domain.ports.chunk_index import ChunkIndex
@@ -35,11 +23,13 @@ from domain.ports.guests import GuestFileSystems
 from domain.ports.progress import Progress
 from domain.ports.source import FrozenMachine, MachineSource
 from domain.ports.source_journal import SourceJournal
-from domain.workflows.change_audit import AuditFinding, audit_changes
+from domain.workflows.backup_record import BackupRecord
+from domain.workflows.backup_terms import BackupSettings, BackupSummary
+from domain.workflows.change_audit import audit_changes
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.disk_planning import DamagedRanges, DiskPlan, DiskPlanner
 from domain.workflows.event_stream import EventStream
-from domain.workflows.healing import append_with_healed, healed_by, told_healed
+from domain.workflows.healing import healed_by, told_healed
 from domain.workflows.ingest import Ingest, IngestedDisk
 from domain.workflows.pack_presence import PackPresence
 from domain.workflows.pack_writing import WrittenPack
@@ -48,52 +38,6 @@ from domain.workflows.source_comparison import compare_with_source
 from domain.workflows.vault import Vault
 
 FULL, INCREMENTAL = "full", "incremental"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupSettings:
-    """What policy says about a backup.
-
-    ``keep_swap_of``: names or patterns of machines whose swap is stored. ``full`` asks for a full whatever there is to
-    start from; ``compare_source`` reads the frozen disks again and compares them with what was stored,
-    ``compare_source_every`` does so in each nth run of a machine (0: never);
-    ``audit_samples`` pieces of each tracked disk are read to see whether change tracking is honest (0: none).
-    """
-
-    exclude_swap: bool = True
-    keep_swap_of: tuple[str, ...] = ()
-    workers: int = 2
-    full: bool = False
-    compare_source: bool = False
-    compare_source_every: int = 0
-    audit_samples: int = 16
-
-    def excludes_swap_of(self, machine: Machine) -> bool:
-        """Whether this machine's swap is left out."""
-        return self.exclude_swap and not any(matches(machine, pattern) for pattern in self.keep_swap_of)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupSummary:
-    """What a person wants to know of a finished backup; sizes in bytes."""
-
-    point_id: UUID
-    backup_id: UUID
-    machine: Machine
-    taken_at: datetime
-    kind: str
-    cause: str
-    consistency: Consistency
-    size_bytes: int
-    read_bytes: int
-    zero_bytes: int
-    new_bytes: int
-    duplicate_bytes: int
-    excluded_bytes: int
-    stored_bytes: int
-    compared_bytes: int
-    seconds: float
-    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +79,7 @@ class BackupRun:
     ) -> None:
         self._tools = tools
         self._stream = stream
+        self._record = BackupRecord(stream)
         self._settings = settings
         self._presence = presence
         self._parent = parent
@@ -148,21 +93,12 @@ class BackupRun:
         """Hold the machine still, take its disks, commit. Raises what the source and the store raise."""
         started_s = self._tools.clock.monotonic_s()
         plan = source.plan(machine)
-        with self._stream.turn() as place:
-            self._stream.append(
-                PrepareForSnapshot(
-                    **place,
-                    method=plan.method,
-                    reason=plan.reason,
-                    consistency_asked=plan.consistency_asked,
-                    failed_conditions=plan.failed_conditions,
-                )
-            )
+        self._record.prepares(plan)
         tools = self._tools
         with Ingest(tools.vault, tools.index, self._pack_is_durable, tools.progress, self._settings.workers) as ingest:
-            with self._let_go_afterwards(plan), source.frozen(machine, plan, journal) as frozen:
+            with self._record.let_go_afterwards(plan), source.frozen(machine, plan, journal) as frozen:
                 taken = _Taken(taken_at=tools.clock.now())
-                self._record_taken(plan, frozen)
+                self._record.taken(plan, frozen)
                 self._take_disks(ingest, frozen, taken)
                 taken.files = tuple(
                     StoredFile(name=file.name, size_bytes=len(file.content), chunk_ids=ingest.take_file(file.content))
@@ -200,39 +136,9 @@ class BackupRun:
 
     def _promote(self, cause: str) -> None:
         """Go on as a full."""
-        with self._stream.turn() as place:
-            self._stream.append(BackupPromoted(**place, cause=cause))
+        self._record.promoted(cause)
         self._parent = None
         self._cause = cause
-
-    @contextmanager
-    def _let_go_afterwards(self, plan: SnapshotPlan) -> Iterator[None]:
-        """Record that the machine was let go of, also when the run fails while it is held still."""
-        try:
-            yield
-        except BaseException:
-            # What ended the run is what a person must see, even if this cannot be written down.
-            with suppress(AtestaError):
-                self._record_let_go(plan, ("The run ended early.",))
-            raise
-        self._record_let_go(plan, ())
-
-    def _record_let_go(self, plan: SnapshotPlan, remarks: tuple[str, ...]) -> None:
-        with self._stream.turn() as place:
-            self._stream.append(PostSnapshot(**place, method=plan.method, remarks=remarks))
-
-    def _record_taken(self, plan: SnapshotPlan, frozen: FrozenMachine) -> None:
-        with self._stream.turn() as place:
-            self._stream.append(
-                SnapshotTaken(
-                    **place,
-                    method=plan.method,
-                    consistency_asked=plan.consistency_asked,
-                    consistency_reached=frozen.consistency_reached,
-                    remarks=tuple(frozen.remarks),
-                    disk_count=len(frozen.disks),
-                )
-            )
 
     def _take_disks(self, ingest: Ingest, frozen: FrozenMachine, taken: _Taken) -> None:
         excludes_swap = self._settings.excludes_swap_of(frozen.machine)
@@ -290,25 +196,13 @@ class BackupRun:
         except DamagedDataError as error:
             return self._compared_instead(plan, error), True
         self._audited_bytes += finding.sampled_bytes
-        self._record_audit(plan, finding)
+        self._record.audited(plan, finding)
         return plan, not finding.mismatches
 
     def _compared_instead(self, plan: DiskPlan, error: DamagedDataError) -> DiskPlan:
         compared = plan.as_compared(f"what it would start from cannot be read: {error.what}")
         self._planner.record([compared])
         return compared
-
-    def _record_audit(self, plan: DiskPlan, finding: AuditFinding) -> None:
-        with self._stream.turn() as place:
-            self._stream.append(
-                ChangeTrackingAudited(
-                    **place,
-                    disk_number=plan.number,
-                    sampled_bytes=finding.sampled_bytes,
-                    sampled_extents=finding.sampled_extents,
-                    mismatches=finding.mismatches,
-                )
-            )
 
     def _take_disk(self, ingest: Ingest, plan: DiskPlan) -> tuple[DiskPlan, IngestedDisk]:
         if plan.decision.method is not ChangeMethod.TRACKED:
@@ -336,17 +230,7 @@ class BackupRun:
                 self._settings.workers,
             )
             taken.compared_bytes += found.compared_bytes
-            with self._stream.turn() as place:
-                self._stream.append(
-                    SourceCompared(
-                        **place,
-                        disk_number=plan.number,
-                        compared_bytes=found.compared_bytes,
-                        source_root=found.source_root,
-                        stored_root=found.stored_root,
-                        differing=found.differing,
-                    )
-                )
+            self._record.compared(plan, found)
             if not found.is_equal:
                 first = f", first at byte {found.differing[0].offset}" if found.differing else ""
                 raise DamagedDataError(
@@ -357,16 +241,7 @@ class BackupRun:
 
     def _pack_is_durable(self, pack: WrittenPack) -> None:
         healed = healed_by(self._tools.index, pack.table.chunk_ids)
-        with self._stream.turn() as place:
-            written = ChunksWritten(
-                **place,
-                pack_id=pack.pack_id,
-                pack_bytes=pack.pack_bytes,
-                pack_kind=pack.kind,
-                chunk_count=pack.table.chunk_count,
-                table=pack.table.encoded(),
-            )
-            append_with_healed(self._stream, written, healed)
+        self._record.written(pack, healed)
         self._healed_chunks += len(healed) // CHUNK_ID_BYTES
         self._tools.index.catch_up()
 
@@ -380,7 +255,7 @@ class BackupRun:
         started_s: float,
     ) -> BackupSummary:
         for stored, plan, result in taken.merges:
-            self._record_merge(stored, plan, result)
+            self._record.merged(stored, plan, result, self._segments_changed(plan, result))
         figures = ingest.figures
         read_bytes = figures.read_bytes + self._audited_bytes
         seconds = self._tools.clock.monotonic_s() - started_s
@@ -427,23 +302,6 @@ class BackupRun:
         if len(causes) == 1:
             return next(iter(causes))
         return "; ".join(f"{', '.join(names)} {cause}" for cause, names in causes.items())
-
-    def _record_merge(self, disk: StoredDisk, plan: DiskPlan, result: IngestedDisk) -> None:
-        with self._stream.turn() as place:
-            self._stream.append(
-                SyntheticFullMerged(
-                    **place,
-                    disk_number=disk.number,
-                    disk_id=disk.disk_id,
-                    size_bytes=disk.size_bytes,
-                    parent_root=plan.parent.root if plan.parent is not None else None,
-                    root=disk.root,
-                    segments_changed=self._segments_changed(plan, result),
-                    segments_total=result.segments_total,
-                    chunks_new=result.chunks_new,
-                    chunks_shared=result.chunks_duplicate,
-                )
-            )
 
     def _segments_changed(self, plan: DiskPlan, result: IngestedDisk) -> int:
         """How many segments have another leaf than in the parent; all with data when there is none."""

@@ -24,7 +24,7 @@ from domain.ports.guests import GuestFileSystems
 from domain.ports.progress import Silent
 from domain.ports.store import PackStore
 from domain.workflows.backup import BackupWorkflow
-from domain.workflows.backup_run import BackupSettings
+from domain.workflows.backup_terms import BackupSettings
 from domain.workflows.chunk_reading import ChunkReader
 from domain.workflows.prune import PruneWorkflow
 from domain.workflows.restore import restore_disk

@@ -27,7 +27,7 @@ from domain.events.restore_point import RestorePointCommitted
 from domain.events.scrub import DamageFound, ScrubStarted
 from domain.model.extents import Extent
 from domain.ports.chunk_index import ChunkPlace
-from domain.workflows.backup_run import BackupSummary
+from domain.workflows.backup_terms import BackupSummary
 from domain.workflows.chunk_reading import ChunkReader
 from tests.doubles.frozen_disks import SparseDisk, whole_disk
 from tests.doubles.repository import OpenRepository, opened
