@@ -21,6 +21,11 @@ class PublishSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     bucket: str | None = None
     mail: tuple[str, ...] = ()
 
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether heads go nowhere but into report mails."""
+        return self.folder is None and self.bucket is None and not self.mail
+
     def __post_init__(self) -> None:
         """Refuse what is no address. Raises ValueError."""
         if self.bucket is not None and not _BUCKET.fullmatch(self.bucket):

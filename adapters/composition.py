@@ -256,8 +256,7 @@ class Atesta(Installation):
         """Publish heads as configured; mails with them go out with the next delivery. What fails is in the answer."""
         from adapters.head_publishing import PublishedHeads, publish_as_configured
 
-        publish = self.configuration.content.audit.publish
-        if publish.folder is None and not publish.mail:
+        if self.configuration.content.audit.publish.is_nowhere:
             return PublishedHeads()
         auditing = self.auditing
         return publish_as_configured(

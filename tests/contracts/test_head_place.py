@@ -11,7 +11,7 @@ from adapters.audit.head_bucket import HeadBucket
 from adapters.audit.head_folder import HeadFolder
 from domain.errors import DamagedDataError, EnvironmentTroubleError
 from domain.ports.transparency import HeadPlace, KeptHead
-from tests.doubles.bucket_server import BUCKET, BucketServer, bucket_server
+from tests.doubles.bucket_server import BUCKET, BucketServer, bucket_server, use_bucket
 
 ORIGIN, OTHER = "atesta/0a", "atesta/0b"
 Place = Callable[[str], HeadPlace]
@@ -24,16 +24,7 @@ def head(size: int, note: str = "") -> KeptHead:
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
     with bucket_server() as server:
-        for name, value in {
-            "AWS_ENDPOINT": server.url,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "somebody",
-            "AWS_SECRET_ACCESS_KEY": "a secret",
-            "AWS_REGION": "here-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-            monkeypatch.delenv(name, raising=False)
+        use_bucket(monkeypatch, server)
         yield server
 
 

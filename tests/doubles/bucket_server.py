@@ -9,6 +9,8 @@ from threading import Thread
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import pytest
+
 BUCKET = "heads"
 
 
@@ -88,6 +90,20 @@ def bucket_server() -> Iterator[BucketServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def use_bucket(patch: pytest.MonkeyPatch, server: BucketServer) -> None:
+    """Have S3 mean this server, as a user's environment would."""
+    for name, value in {
+        "AWS_ENDPOINT": server.url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": "a secret",
+        "AWS_REGION": "here-1",
+    }.items():
+        patch.setenv(name, value)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        patch.delenv(name, raising=False)
 
 
 def _listing(state: BucketServer, prefix: str) -> bytes:

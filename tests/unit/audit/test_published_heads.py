@@ -23,6 +23,7 @@ from tests.doubles.audited_repository import (
     rewrite_an_early_event,
     size_of,
 )
+from tests.doubles.bucket_server import BUCKET, bucket_server, use_bucket
 from tests.doubles.exported_folder import MACHINE_ID, CommandLine
 
 BAD_INPUT = BadInputError.exit_code
@@ -57,6 +58,29 @@ def test_each_run_publishes_its_head_as_a_file_of_its_own(shared: CommandLine) -
     assert list(published(shared).values()) == [*first.values(), head(shared)]
     done = shared.run("audit", "witness", str(shared.folder / "share"))
     assert done.exit_code == 0, done.output
+
+
+def test_a_bucket_gets_each_head_and_one_that_refuses_is_a_warning(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(line, f'[audit.publish]\nbucket = "s3://{BUCKET}/kept"')
+    with bucket_server() as bucket:
+        use_bucket(monkeypatch, bucket)
+        back_up(line, 2)
+        assert list(bucket.objects.values()) == [head(line).encode()]
+        bucket.refuses = 403
+        assert "not published" in back_up(line, 3)
+        bucket.refuses = None
+        back_up(line, 4)
+        assert len(bucket.objects) == 3
+
+
+@pytest.mark.parametrize("url", ["heads", "file:///srv/heads", "s3://", "s3://heads?secret=1", "s3://user:word@heads"])
+def test_what_is_no_url_of_a_bucket_is_refused(line: CommandLine, url: str) -> None:
+    configured(line, f'[audit.publish]\nbucket = "{url}"')
+    done = line.run("points")
+    assert done.exit_code == BAD_INPUT
+    assert "bucket" in done.output
 
 
 def test_a_run_of_what_is_due_publishes_too_and_says_so(shared: CommandLine) -> None:
