@@ -90,7 +90,13 @@ class Session:
         """All machines of the sources; hosts that cannot be listed and settings that speak of none are told."""
         from domain.workflows.selection import patterns_without_machine
 
-        machines = tuple(atesta.source.machines())
+        try:
+            machines = tuple(atesta.source.machines())
+        except AtestaError as first:
+            for trouble in atesta.source.troubles:
+                if trouble is not first:
+                    print_error(self.err, trouble)
+            raise
         for trouble in atesta.source.troubles:
             self.err.print("The machines of a host are missing from the list; none of them is backed up.")
             print_error(self.err, trouble)

@@ -324,3 +324,18 @@ def test_a_host_that_is_down_is_a_job_that_failed_and_keeps_no_other_machine_fro
     assert "The host refuses connections on this port" in done.output
     assert "secret" not in done.output
     assert [point["machine"] for point in line.points()] == ["web"]
+
+
+def test_when_every_source_is_in_trouble_each_of_them_is_told(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATESTA_HOST_PASSWORD_HV1", "a secret")
+    host = '\n[[host]]\nname = "hv1"\naddress = "127.0.0.1"\nport = 1\nuser = "somebody"\n'
+    line.configuration.write_text(line.configuration.read_text() + host)
+    line.exports.rename(line.folder / "away")
+
+    done = line.run("machines")
+
+    assert done.exit_code == 3
+    assert "folder of exported machines does not exist" in done.output
+    assert "refuses connections" in done.output
