@@ -110,6 +110,7 @@ def run(context: typer.Context, json: Annotated[bool, typer.Option("--json", hel
             out.print(Text(f"The last {lost} events are missing in the event store.", style="bold red"))
             out.print("  Move the state folder aside and run `atesta recover`, which has them.")
         if unshipped:
-            out.print(f"{unshipped} events not yet in the repository; the next backup or verification ships them.")
+            how_many = "1 event is" if unshipped == 1 else f"{unshipped} events are"
+            out.print(f"{how_many} not in the repository yet; the next backup or verification ships what is new.")
         if waiting:
             out.print(f"{len(waiting)} mails wait; `atesta outbox` delivers them.")

@@ -99,7 +99,7 @@ def test_a_history_that_cannot_be_shipped_is_told_and_shipped_later(tmp_path: Pa
     assert done.exit_code == 5
     assert "could not be shipped" in done.stderr
     assert len(line.points()) == 1
-    assert "events not yet in the repository" in line.run("status").stdout
+    assert "not in the repository yet" in line.run("status").stdout
     in_the_way.unlink()
     assert line.run("backup", "--no-verify").exit_code == 0
-    assert "not yet in the repository" not in line.run("status").stdout
+    assert "not in the repository yet" not in line.run("status").stdout
